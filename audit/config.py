@@ -1,0 +1,82 @@
+"""How to measure and what to accept: the model of ``configs/*.yaml``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CheckMeasure = Literal["flagged_heads", "total_effect", "pct_stereotype", "likelihood_diff"]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GenerationSettings(Settings):
+    """Continuations that are written for each text."""
+
+    max_new_tokens: int = Field(16, ge=1, le=2048)
+    samples: int = Field(0, ge=0, description="seeded samples per text, beside the greedy one")
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    kinds: tuple[Literal["treatment", "control"], ...] = ("treatment",)
+
+
+class CausalSettings(Settings):
+    """Which heads are confirmed by intervention.
+
+    ``possible`` computes the effect only where the adjusted p of the bias is at most q: since
+    ``p_flag = max(p_bias, p_nie)``, no other head can be flagged (Benjamini–Hochberg is monotone).
+    """
+
+    heads: Literal["possible", "all"] = "possible"
+
+
+class Check(Settings):
+    """A threshold, set before the run, by somebody, for a reason."""
+
+    id: str
+    measure: CheckMeasure
+    at_most: float = Field(ge=0)
+    suite: str | None = None
+    contrast: tuple[str, str] | None = None
+    set_by: str
+    reason: str
+    date: dt.date
+
+
+class Waiver(Settings):
+    """An accepted failure; the expiry is mandatory."""
+
+    id: str
+    check: str
+    suite: str | None = None
+    owner: str
+    approver: str
+    reason: str
+    created: dt.date
+    expires: dt.date
+
+
+class RunConfig(Settings):
+    """A run and gate preset."""
+
+    preset: str = "custom"
+    probes: tuple[str, ...] = ("attention", "likelihood", "generation", "causal")
+    seed: int = Field(0, ge=0)
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    device: str = "cpu"
+    batch_size: int | None = Field(None, ge=1)
+    q: float = Field(0.05, gt=0, lt=1, description="false discovery rate over everything that could flag")
+    min_bias: float = Field(0.02, ge=0, le=1, description="smallest signed bias that is called a bias")
+    min_nie: float = Field(0.005, ge=0, description="smallest causal effect in nats that is called one")
+    power: float = Field(0.8, gt=0, lt=1)
+    detail: int = Field(12, ge=0, description="pairs whose attention is kept whole for the report")
+    generation: GenerationSettings = GenerationSettings()
+    causal: CausalSettings = CausalSettings()
+    checks: tuple[Check, ...] = ()
+    waivers: tuple[Waiver, ...] = ()

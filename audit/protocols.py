@@ -1,0 +1,97 @@
+"""What the core asks of models, probes, backends and renderers: the doors of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from audit.config import RunConfig
+from audit.pairs import Pair, Span
+from audit.records import Record
+from audit.results import Audit, ModelInfo, SelfTestStep
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A tokenised text.
+
+    Args:
+        ids: token ids, special tokens included.
+        tokens: the same as readable strings (spaces shown as spaces).
+        offsets: character span of each token; ``(0, 0)`` for special tokens.
+    """
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    offsets: tuple[Span, ...]
+
+
+class Model(Protocol):
+    """A loaded model, as the core sees it."""
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that fit into the context window."""
+
+    def encode(self, text: str) -> Encoding:
+        """Tokenise a text as it will be measured."""
+
+    def self_test(self) -> tuple[SelfTestStep, ...]:
+        """Prove that capture is exact on this model."""
+
+    def describe(self, self_test: tuple[SelfTestStep, ...]) -> ModelInfo:
+        """Name, shape, route and hashes of everything that was loaded."""
+
+
+class Backend(Protocol):
+    """Turns what the user named into a model (entry points ``evenhand.backends``)."""
+
+    name: str
+
+    def load(
+        self, spec: str, *, dtype: str = "float32", device: str = "cpu", allow_pickle: bool = False
+    ) -> Model:
+        """Load a folder, a ``.gguf`` file, a hub id or ``demo``; raises ModelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadChoice:
+    """Which heads the causal probe must measure.
+
+    Args:
+        pronoun, next: sets of ``(layer, head)`` for the two rows; None means all heads.
+    """
+
+    pronoun: frozenset[tuple[int, int]] | None = None
+    next: frozenset[tuple[int, int]] | None = None
+
+
+class Probe(Protocol):
+    """An instrument (entry points ``evenhand.probes``).
+
+    ``stage`` 1 probes run first; stage 2 probes run when stage 1 is complete and are told which
+    heads still matter. ``wants`` says whether a pair is for this probe at all.
+    """
+
+    name: str
+    version: str
+    stage: int
+
+    def wants(self, pair: Pair, config: RunConfig) -> bool:
+        """Whether this probe measures the pair."""
+
+    def measure(
+        self, model: Model, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice
+    ) -> Iterator[Record]:
+        """Measure a batch of pairs; raises MeasurementError."""
+
+
+class Report(Protocol):
+    """A renderer (entry points ``evenhand.reports``): a finished run folder → files in it."""
+
+    name: str
+
+    def render(self, folder: Path, audit: Audit) -> list[Path]:
+        """Write the format into the folder and return the files written."""

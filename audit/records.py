@@ -1,0 +1,98 @@
+"""What probes hand to the runner: one record per pair, arm or head table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Status = Literal["measured", "skipped", "failed"]
+Stream = Literal["self", "encoder", "decoder", "cross"]
+Array = npt.NDArray[np.float64]
+
+#: Float columns of ``heads.parquet``, in order. ``*_next`` belong to the row that predicts the next word.
+HEAD_MEASURES = (
+    "jsd",
+    "total_variation",
+    "value_weighted",
+    "coref_a",
+    "coref_b",
+    "coref_a_next",
+    "coref_b_next",
+    "mass",
+    "bias",
+    "bias_next",
+    "nie",
+    "nde",
+    "nie_next",
+    "nde_next",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PairRecord:
+    """What became of one pair: its tokens, and why it was skipped or failed."""
+
+    pair_id: str
+    status: Status
+    reason: str | None = None
+    tokens_a: tuple[str, ...] = ()
+    tokens_b: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """One output measure of one text of a pair; ``value`` None with ``reason`` where undefined."""
+
+    pair_id: str
+    arm: str
+    measure: str
+    value: float | None
+    text: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRecord:
+    """Head measures of one pair.
+
+    Args:
+        pair_id: the pair.
+        stream: which attention.
+        measures: name (one of ``HEAD_MEASURES``) → ``[layers, heads]`` float64; NaN where undefined.
+        reasons: name → why it is undefined for the whole pair.
+    """
+
+    pair_id: str
+    stream: Stream
+    measures: Mapping[str, Array]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DetailRecord:
+    """Attention of one pair, kept whole for the report.
+
+    Args:
+        pair_id: the pair.
+        stream: which attention.
+        words_a, words_b: the words (special tokens included) that columns stand for.
+        queries: for each kept row, ``(index into words_a, index into words_b)``.
+        weights_a, weights_b: ``[layers, heads, queries, words]`` float32, pooled to words; rows sum to 1.
+        matches: aligned word indices ``(a, b)``.
+    """
+
+    pair_id: str
+    stream: Stream
+    words_a: tuple[str, ...]
+    words_b: tuple[str, ...]
+    queries: tuple[tuple[int, int], ...]
+    weights_a: npt.NDArray[np.float32]
+    weights_b: npt.NDArray[np.float32]
+    matches: tuple[tuple[int, int], ...]
+
+
+Record = PairRecord | OutputRecord | HeadRecord | DetailRecord

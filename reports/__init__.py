@@ -1,0 +1,1 @@
+"""Renderers of a finished run; each is found through the entry-point group ``evenhand.reports``."""
