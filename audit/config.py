@@ -34,6 +34,7 @@ class CausalSettings(Settings):
     """
 
     heads: Literal["possible", "all"] = "possible"
+    kinds: tuple[Literal["treatment", "control"], ...] = ("treatment",)
 
 
 class Check(Settings):
@@ -73,6 +74,7 @@ class RunConfig(Settings):
     batch_size: int | None = Field(None, ge=1)
     q: float = Field(0.05, gt=0, lt=1, description="false discovery rate over everything that could flag")
     min_bias: float = Field(0.02, ge=0, le=1, description="smallest signed bias that is called a bias")
+    largest_hidden_bias: float = Field(0.15, gt=0, le=1, description="a check of heads passes only if no head can hide this signed bias")
     min_nie: float = Field(0.005, ge=0, description="smallest causal effect in nats that is called one")
     power: float = Field(0.8, gt=0, lt=1)
     detail: int = Field(12, ge=0, description="pairs whose attention is kept whole for the report")

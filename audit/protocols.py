@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from audit.config import RunConfig
 from audit.pairs import Pair, Span
-from audit.records import Record
+from audit.records import DetailRecord, Record
 from audit.results import Audit, ModelInfo, SelfTestStep
 
 
@@ -86,6 +86,14 @@ class Probe(Protocol):
         self, model: Model, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice
     ) -> Iterator[Record]:
         """Measure a batch of pairs; raises MeasurementError."""
+
+
+@runtime_checkable
+class DetailProbe(Protocol):
+    """A probe that can also keep one pair whole for the report."""
+
+    def detail(self, model: Model, pair: Pair) -> DetailRecord:
+        """Measure one pair again and keep everything."""
 
 
 class Report(Protocol):

@@ -64,12 +64,14 @@ class HeadRecord:
         stream: which attention.
         measures: name (one of ``HEAD_MEASURES``) → ``[layers, heads]`` float64; NaN where undefined.
         reasons: name → why it is undefined for the whole pair.
+        unaligned_words: words of either text that have no partner in the other.
     """
 
     pair_id: str
     stream: Stream
     measures: Mapping[str, Array]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    unaligned_words: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,9 @@ class HeadFinding(Result):
 
     ``bias`` and ``nie`` belong to the pronoun's row, ``bias_next`` and ``nie_next`` to the row that
     predicts the next word. ``p_flag = max(p_bias, p_nie)`` of the same row; ``p_adjusted`` is
-    Benjamini–Hochberg over all heads × rows × contrasts that could flag.
+    Benjamini–Hochberg over all heads × rows × contrasts that could flag. ``bound`` and
+    ``bound_next`` are 95 % upper bounds of |bias|, simultaneous over all of these tests: what the
+    design cannot exclude.
     """
 
     suite: str
@@ -117,6 +119,8 @@ class HeadFinding(Result):
     p_flag_next: float | None = None
     p_adjusted: float | None = None
     p_adjusted_next: float | None = None
+    bound: float | None = None
+    bound_next: float | None = None
     jsd: Estimate = Estimate()
     jsd_control: Estimate = Estimate()
     total_variation: float | None = None

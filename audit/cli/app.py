@@ -1,0 +1,56 @@
+"""The commands, and how errors end: told in one line on standard error, with the contract's exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+from audit.cli import inspection, running
+from audit.errors import EvenhandError
+
+_BAD_INPUT, _ERROR = 2, 4
+#: What typer raises when an option or argument is wrong (it names only the subclasses in public).
+_UsageError = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="evenhand",
+    help="Audit a language model for bias: what changes inside and outside when only a protected attribute changes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for module in (running, inspection):
+    module.register(app)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; ``sys.argv`` if None.
+    Returns:
+        0 PASS, 1 FAIL, 2 bad input, 3 INCONCLUSIVE, 4 ERROR or incomplete.
+    """
+    try:
+        ended = app(args=arguments, standalone_mode=False, prog_name="evenhand")
+        return int(ended or 0)
+    except typer.Exit as ended:
+        return int(ended.exit_code)
+    except _UsageError as error:
+        told = error.format_message()
+        print(told if "\n" in told else f"evenhand: {told}", file=sys.stderr)
+        return _BAD_INPUT
+    except EvenhandError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        print("evenhand: interrupted; nothing was written", file=sys.stderr)
+        return _ERROR
+    except Exception:
+        # Python would end with 1, which means FAIL; a fault of the program is an ERROR.
+        traceback.print_exc()
+        print("evenhand: this is a fault of evenhand; please report it with the lines above", file=sys.stderr)
+        return _ERROR

@@ -1,0 +1,140 @@
+"""Commands that measure and decide: run, gate, report, doctor."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from audit.config import RunConfig
+    from audit.store import RunFolder
+
+MODEL_HELP = "A local folder, a .gguf file, a hub id, or 'demo'."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (run, gate, report, doctor):
+        app.command()(command)
+
+
+def run(
+    suites: Annotated[list[Path], typer.Argument(help="Suite files, or names of built-in suites.")],
+    model: Annotated[str, typer.Option(help=MODEL_HELP)],
+    config: Annotated[str, typer.Option(help="A preset's name or a file.")] = "quick",
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/<suite> if not given.")] = None,
+    probes: Annotated[str | None, typer.Option(help="Probes, separated by commas.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:0.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pairs measured together.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Measure only the first N pairs.")] = None,
+    detail: Annotated[int | None, typer.Option(help="Pairs whose attention is kept for the report.")] = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one line of JSON.")] = False,
+) -> int:
+    """Audit a model: measure, decide, write the run folder. The exit code is the verdict."""
+    from audit.api import Request, run_audit
+    from audit.loader import load_suite
+    from audit.progress import Watcher
+
+    changes = {
+        "probes": tuple(probes.split(",")) if probes is not None else None,
+        "dtype": dtype,
+        "device": device,
+        "batch_size": batch_size,
+        "seed": seed,
+        "detail": detail,
+    }
+    request = Request(
+        suites=tuple(load_suite(suite) for suite in suites),
+        model=model,
+        config=_changed(config, changes),
+        out=out or Path("runs") / suites[0].stem,
+        limit=limit,
+        allow_pickle=allow_pickle,
+    )
+    return _tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
+
+
+def gate(
+    folder: Annotated[Path, typer.Argument(help="A finished run.")],
+    config: Annotated[str | None, typer.Option(help="Other thresholds: a preset's name or a file.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one line of JSON.")] = False,
+) -> int:
+    """Decide again from a finished run, without the model. The exit code is the verdict."""
+    from audit.api import gate_again
+
+    return _tell(gate_again(folder, None if config is None else _changed(config, {})), quiet, as_json)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="A finished run.")],
+    formats: Annotated[str, typer.Option("--format", help="Formats, separated by commas.")] = "html",
+) -> None:
+    """Render a finished run again, without the model."""
+    from audit.api import render
+
+    for file in render(folder, formats.split(",")):
+        print(file)
+
+
+def doctor(
+    model: Annotated[str, typer.Option(help=MODEL_HELP)],
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:0.")] = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
+    ] = False,
+) -> int:
+    """Load a model and prove that capture is exact on it."""
+    from audit.api import examine_model
+    from audit.progress import Watcher
+    from audit.summary import print_self_test
+
+    config = _changed("quick", {"dtype": dtype, "device": device})
+    with Watcher().step("loading the model"):
+        info = examine_model(model, config, allow_pickle)
+    print_self_test(info)
+    return 0 if all(step.passed for step in info.self_test) else 2
+
+
+def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
+    """A preset with options of the command line laid over it.
+
+    Raises:
+        InputError: an option's value is not one that the config takes.
+    """
+    from pydantic import ValidationError
+
+    from audit.config import RunConfig
+    from audit.errors import Fault, InputError
+    from audit.loader import load_config
+
+    loaded = load_config(config)[0]
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        return RunConfig.model_validate({**loaded.model_dump(), **given})
+    except ValidationError as error:
+        raise InputError(
+            Fault("", 0, f"--{str(fault['loc'][0]).replace('_', '-')}", f"{fault['msg']} (got {fault['input']!r})")
+            for fault in error.errors()
+        ) from error
+
+
+def _tell(done: RunFolder, quiet: bool, as_json: bool) -> int:
+    from audit.results import ExitCode
+    from audit.summary import print_summary, summary_json
+
+    if as_json:
+        sys.stdout.write(summary_json(done) + "\n")
+    elif not quiet:
+        print_summary(done)
+    return int(ExitCode.of(done.audit.verdict))

@@ -1,0 +1,82 @@
+"""Tables → audit: findings, heads, gate, coverage. Needs no model."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from audit.config import RunConfig
+from audit.findings import output_findings
+from audit.gate import decide
+from audit.heads import analyse_heads
+from audit.limits import limits_of
+from audit.results import Audit, Coverage, Finding, HeadFinding, ModelInfo, Reason, SuiteInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def coverage_of(pairs: pd.DataFrame, undefined: tuple[Reason, ...], unaligned: int = 0) -> Coverage:
+    """What was planned, measured, skipped and failed, with reasons."""
+    counts = pairs["status"].value_counts()
+    return Coverage(
+        planned=len(pairs),
+        measured=int(counts.get("measured", 0)),
+        skipped=int(counts.get("skipped", 0)),
+        failed=int(counts.get("failed", 0)),
+        skipped_reasons=_reasons(pairs, "skipped"),
+        failed_reasons=_reasons(pairs, "failed"),
+        unaligned_words=unaligned,
+        undefined=undefined,
+    )
+
+
+def _reasons(pairs: pd.DataFrame, status: str) -> tuple[Reason, ...]:
+    chosen = pairs[pairs["status"] == status]
+    return tuple(
+        Reason(reason=str(reason), count=len(group), pair_ids=tuple(group["pair_id"]))
+        for reason, group in chosen.groupby("reason", dropna=False)
+    )
+
+
+def analyse(
+    config: RunConfig, pairs: pd.DataFrame, outputs: pd.DataFrame, heads: pd.DataFrame
+) -> tuple[list[Finding], list[HeadFinding]]:
+    """Estimate everything from the measured pairs."""
+    measured = pairs[pairs["status"] == "measured"]
+    findings = output_findings(measured, outputs, config)
+    return findings, analyse_heads(measured, heads, config) if len(heads) else []
+
+
+def conclude(
+    config: RunConfig,
+    model: ModelInfo,
+    suites: Sequence[SuiteInfo],
+    tables: Mapping[str, pd.DataFrame],
+    coverage: Coverage,
+    environment: dict[str, Any],
+) -> Audit:
+    """Analyse, decide, and put everything into the canonical result.
+
+    Args:
+        tables: ``pairs``, ``outputs`` and ``heads``.
+        environment: with ``started``, the run's first moment: thresholds younger than it are marked.
+    """
+    findings, heads = analyse(config, tables["pairs"], tables["outputs"], tables["heads"])
+    today = dt.datetime.now(dt.UTC).date()
+    started = dt.datetime.fromisoformat(environment["started"]).date()
+    gate, waivers = decide(config, findings, heads, coverage, today, started)
+    return Audit(
+        verdict=gate.verdict,
+        model=model,
+        suites=tuple(suites),
+        config=config.model_dump(mode="json"),
+        environment=environment,
+        coverage=coverage,
+        findings=tuple(findings),
+        heads=tuple(heads),
+        gate=gate,
+        waivers=waivers,
+        limits=limits_of(config, coverage),
+    )

@@ -1,0 +1,131 @@
+"""Which heads are flagged: one correction over everything that could flag, then a label per row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.config import RunConfig
+from audit.results import Estimate, Label
+from audit.statistics import benjamini_hochberg
+
+Array = npt.NDArray[np.float64]
+
+#: From the gravest to the mildest; a head has the gravest label of its rows.
+SEVERITY: tuple[Label, ...] = ("carries", "opposes", "moves", "acts", "none", "unmeasured")
+
+NOT_COMPUTED = "causal effect not computed: this head cannot be flagged"
+NO_COMPLETIONS = "no completions: there is no output to measure a causal effect on"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Adjusted p of N tests (heads × rows × contrasts × suites × streams) and what follows from them.
+
+    Args:
+        m: tests that could flag.
+        p_flag: `[N]` `max(p_bias, p_nie)`; NaN where the test could not flag.
+        flag, bias, nie: `[N]` Benjamini–Hochberg adjusted p_flag, p_bias and p_nie.
+        level: `[N]` coverage of the test's intervals.
+    """
+
+    m: int
+    p_flag: Array
+    flag: Array
+    bias: Array
+    nie: Array
+    level: Array
+
+
+def correct(p_bias: Array, p_nie: Array, could_flag: npt.NDArray[np.bool_], q: float) -> Correction:
+    """Correct `p_flag = max(p_bias, p_nie)` over all tests that could flag, not within survivors of a screen.
+
+    A bias whose effect was not computed counts with p_flag = 1. Where only heads with an adjusted p_bias
+    above q are left out, this changes no flag: let k be the number of tests that Benjamini–Hochberg
+    rejects on p_bias. Since p_flag ≥ p_bias, it rejects at most k on p_flag, all of them at or below
+    k·q/m; a test left out has p_bias > k·q/m, so its p_flag was never counted at that threshold.
+    Selected tests get intervals of level `1 - R·q/m` (Benjamini & Yekutieli 2005), all others 0.95.
+
+    >>> correct(np.array([0.001, 0.6]), np.array([0.01, np.nan]), np.array([True, True]), 0.05).flag.tolist()
+    [0.02, 1.0]
+
+    Args:
+        p_bias, p_nie: `[N]` p of the bias and of the causal effect in the same row; NaN where undefined.
+        could_flag: `[N]` whether there is an output on which an effect can be measured.
+        q: false discovery rate.
+    Returns:
+        The corrected tests.
+    """
+    p_bias = np.where(could_flag, p_bias, np.nan)
+    tested = ~np.isnan(p_bias)
+    p_flag = np.where(tested, np.maximum(p_bias, np.where(np.isnan(p_nie), 1.0, p_nie)), np.nan)
+    m = int(tested.sum())
+    flag = benjamini_hochberg(p_flag)
+    selected = flag <= q
+    level = np.where(selected, 1 - selected.sum() * q / max(m, 1), 0.95)
+    nie = benjamini_hochberg(np.where(tested, p_nie, np.nan), m)
+    return Correction(m, p_flag, flag, benjamini_hochberg(p_bias), nie, level)
+
+
+def label_row(
+    bias: Estimate, nie: Estimate, p_adjusted: float | None, config: RunConfig
+) -> tuple[Label, str]:
+    """Name what a head does in one row, from its bias, its causal effect and the joint test.
+
+    The sign is that of the suite's declared reading: `NIE > 0` moves the output towards the completion
+    tied to arm_a. The bias may have either sign; a carrier may look away from the noun.
+
+    Args:
+        bias, nie: with adjusted p and (for selected heads FCR-adjusted) interval.
+        p_adjusted: of p_flag; None where the row could not flag.
+        config: q, min_bias and min_nie.
+    Returns:
+        The label and one sentence why; the sentence is empty where there is nothing to say.
+    """
+    b, effect = bias.estimate, nie.estimate
+    if b is None or bias.p_adjusted is None:
+        return "unmeasured", bias.reason or nie.reason or "not measured"
+    certain = bias.p_adjusted <= config.q
+    if effect is None or nie.p_adjusted is None:
+        return ("unmeasured" if certain else "none"), nie.reason or "no p for the causal effect"
+    large = abs(b) >= config.min_bias
+    acts, beyond = nie.p_adjusted <= config.q, _beyond(nie, config.min_nie)
+    figures = f"bias {b:+.3f}, effect {effect:+.4f} nats"
+    if p_adjusted is not None and p_adjusted <= config.q and large and beyond:
+        if effect > 0:
+            return "carries", f"shifts its attention with the arm and moves the output with it ({figures})"
+        return "opposes", f"shifts its attention with the arm and moves the output against it ({figures})"
+    if certain and large:
+        return "moves", f"shifts its attention with the arm, {_no_effect(acts, beyond, config)} ({figures})"
+    if acts and beyond:
+        small = f"its bias is below {config.min_bias:g}" if certain else "its bias is not significant"
+        return "acts", f"moves the output, but {small} ({figures})"
+    if certain:
+        return "none", f"bias below {config.min_bias:g}, {_no_effect(acts, beyond, config)} ({figures})"
+    return "none", f"effect not beyond {config.min_nie:g} nats ({figures})" if acts else ""
+
+
+def gravest(first: Label, second: Label) -> Label:
+    """Return the graver of two labels.
+
+    >>> gravest("none", "carries")
+    'carries'
+    """
+    return min(first, second, key=SEVERITY.index)
+
+
+def _beyond(nie: Estimate, least: float) -> bool:
+    """Whether the whole interval of the effect lies further from 0 than ``least``."""
+    if nie.ci_low is None or nie.ci_high is None:
+        return False
+    return nie.ci_low > least or nie.ci_high < -least
+
+
+def _no_effect(acts: bool, beyond: bool, config: RunConfig) -> str:
+    if not acts:
+        return "without a significant effect on the output"
+    if not beyond:
+        return f"with an effect on the output that may be below {config.min_nie:g} nats"
+    return "and both are significant alone, not together after the correction"

@@ -1,0 +1,182 @@
+"""``heads.parquet`` → one fit per measure for all heads of a contrast at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audit.statistics import Fit
+from audit.units import Units, balanced_units
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+Contrast = tuple[str, str]
+
+#: Attention on both candidates together below which a head says nothing about them.
+LOW_MASS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One measure of H heads.
+
+    Args:
+        fit: over H heads.
+        pairs: `[H]` pairs behind each mean.
+        total: `[H]` sum over the pairs of the units; NaN where no pair is defined.
+        low: `[H]` share of the pairs with a value below ``LOW_MASS``.
+    """
+
+    fit: Fit
+    pairs: npt.NDArray[np.int64]
+    total: Array
+    low: Array
+
+
+@dataclass(frozen=True, slots=True)
+class HeadBlock:
+    """All heads of one suite × contrast × stream.
+
+    Args:
+        layer, head: `[H]`.
+        completions: whether the pairs have completions; without them no head can be flagged.
+        measures: name → its fit over the treatment pairs.
+        controls: divergence over the control pairs; None without any.
+        control_note: which control pairs these are.
+    """
+
+    suite: str
+    contrast: Contrast
+    stream: str
+    layer: Indices
+    head: Indices
+    completions: bool
+    measures: Mapping[str, Measured]
+    controls: Measured | None
+    control_note: str
+
+
+def head_blocks(pairs: pd.DataFrame, heads: pd.DataFrame, measures: Sequence[str]) -> list[HeadBlock]:
+    """Fit measures of every head, both random factors, for every suite × contrast × stream.
+
+    Args:
+        pairs: ``pairs.parquet``.
+        heads: ``heads.parquet``.
+        measures: columns of ``heads``; a missing column is undefined throughout.
+    Returns:
+        Blocks in the order of suites and contrasts in ``pairs``, heads sorted by layer and number.
+    """
+    suites, streams = (pd.factorize(heads[name]) for name in ("suite", "stream"))
+    ids, names = pd.factorize(heads["pair_id"])
+    blocks: list[HeadBlock] = []
+    for suite in sorted(set(pairs["suite"])):
+        own = pairs[(pairs["suite"] == suite).to_numpy(dtype=bool)]
+        known = pd.Index(own["pair_id"].to_numpy(dtype=object))
+        at = known.get_indexer(pd.Index(np.asarray(names, dtype=object)))[ids]
+        for stream in sorted(set(streams[1])):
+            rows = np.flatnonzero(_is(suites, suite) & _is(streams, stream) & (at >= 0))
+            if len(rows):
+                blocks += _blocks(own, _Grid(heads, rows, at[rows], len(own)), (suite, stream), measures)
+    return blocks
+
+
+def is_same_swap(pairs: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Control pairs that swap the arms of a treatment (or belong to a block called ``same-group``).
+
+    Args:
+        pairs: ``pairs.parquet``.
+    Returns:
+        `[rows]`; the other controls are neutral swaps.
+    """
+    treatment = pairs["kind"] == "treatment"
+    arms = pd.Series(
+        list(zip(pairs["suite"], pairs["arm_a"], pairs["arm_b"], strict=True)), index=pairs.index
+    )
+    same = arms.isin(set(arms[treatment])) | (pairs["control"].astype(object) == "same-group")
+    return np.asarray(same & ~treatment, dtype=bool)
+
+
+class _Grid:
+    """Looks measures up as `[pairs, heads]`; the positions of the table's rows are found once."""
+
+    def __init__(self, heads: pd.DataFrame, rows: Indices, pair: Indices, pairs: int) -> None:
+        self._heads, self._pairs = heads, pairs
+        self._rows = slice(None) if len(rows) == len(heads) else rows
+        layer, head = (heads[name].to_numpy(dtype=np.intp)[self._rows] for name in ("layer", "head"))
+        width = int(head.max()) + 1
+        place = layer * width + head
+        used = np.flatnonzero(np.bincount(place))
+        self.layer, self.head = used // width, used % width
+        column = np.zeros(int(used[-1]) + 1, dtype=np.intp)
+        column[used] = np.arange(len(used))
+        self._flat = pair * len(used) + column[place]
+
+    def values(self, measure: str) -> Array:
+        grid = np.full(self._pairs * len(self.layer), np.nan)
+        if measure in self._heads:
+            column = self._heads[measure].to_numpy(dtype=np.float64, na_value=np.nan)
+            grid[self._flat] = column[self._rows]
+        return grid.reshape(self._pairs, len(self.layer))
+
+
+def _is(factor: tuple[Indices, pd.Index], value: str) -> npt.NDArray[np.bool_]:
+    codes, names = factor
+    return (
+        np.asarray(codes == list(names).index(value)) if value in names else np.zeros(len(codes), dtype=bool)
+    )
+
+
+def _blocks(
+    pairs: pd.DataFrame, grid: _Grid, name: tuple[str, str], measures: Sequence[str]
+) -> Iterator[HeadBlock]:
+    treatment, same = (pairs["kind"] == "treatment").to_numpy(dtype=bool), is_same_swap(pairs)
+    arms = list(zip(pairs["arm_a"], pairs["arm_b"], strict=True))
+    contrasts = sorted({arm for arm, real in zip(arms, treatment, strict=True) if real})
+    swaps = {contrast: np.array([arm == contrast for arm in arms], dtype=bool) for contrast in contrasts}
+    units = {contrast: balanced_units(pairs, treatment & swaps[contrast]) for contrast in contrasts}
+    controls = {
+        contrast: balanced_units(pairs, ~treatment & (~same | swaps[contrast])) for contrast in contrasts
+    }
+    fits: dict[Contrast, dict[str, Measured]] = {contrast: {} for contrast in contrasts}
+    null: dict[Contrast, Measured] = {}
+    for measure in measures:
+        values = grid.values(measure)
+        for contrast in contrasts:
+            fits[contrast][measure] = _measured(units[contrast], values)
+            if measure == "jsd" and len(controls[contrast].pairs):
+                null[contrast] = _measured(controls[contrast], values)
+    completions = pairs["completion_1"].notna().to_numpy(dtype=bool)
+    for contrast in contrasts:
+        yield HeadBlock(
+            suite=name[0],
+            contrast=contrast,
+            stream=name[1],
+            layer=grid.layer,
+            head=grid.head,
+            completions=bool((completions & treatment & swaps[contrast]).any()),
+            measures=fits[contrast],
+            controls=null.get(contrast),
+            control_note=_note(pairs.iloc[controls[contrast].pairs], contrast),
+        )
+
+
+def _measured(units: Units, values: Array) -> Measured:
+    own = values[units.pairs]
+    fit, pairs = units.fit(own)
+    known = ~np.isnan(own)
+    count = known.sum(axis=0)
+    total = np.where(count > 0, np.where(known, own, 0.0).sum(axis=0), np.nan)
+    return Measured(fit, pairs, total, (own < LOW_MASS).sum(axis=0) / np.maximum(count, 1))
+
+
+def _note(controls: pd.DataFrame, contrast: Contrast) -> str:
+    """Name the control blocks that a divergence is compared with."""
+    swaps = zip(controls["control"], controls["arm_a"], controls["arm_b"], strict=True)
+    named = sorted({(str(name), (a, b) == contrast) for name, a, b in swaps})
+    return "control pairs: " + ", ".join(
+        f"{name} ({'same' if same else 'neutral'} swap)" for name, same in named
+    )

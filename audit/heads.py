@@ -1,0 +1,258 @@
+"""Tables of a run → what every attention head does under every contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audit.config import RunConfig
+from audit.estimates import Reading, estimates, number
+from audit.flagging import NO_COMPLETIONS, NOT_COMPUTED, Correction, correct, gravest, label_row
+from audit.head_fits import LOW_MASS, Contrast, HeadBlock, head_blocks, is_same_swap
+from audit.protocols import HeadChoice
+from audit.results import Estimate, HeadFinding, Label
+
+Array = npt.NDArray[np.float64]
+
+#: The two rows that are read: the pronoun's, and the one that predicts the next word.
+ROWS = ("", "_next")
+_FITTED = (
+    *(name + row for name in ("bias", "nie") for row in ROWS),
+    *("jsd", "total_variation", "value_weighted", "coref_a", "coref_b", "mass"),
+)
+_NO_BIAS = "no signed bias: the suite ties no candidate to an arm here, or the row was not captured"
+_NO_CONTROLS = "the suite has no measured control pairs"
+
+
+def analyse_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -> list[HeadFinding]:
+    """Estimate, test and label every head of every suite × contrast × stream.
+
+    Units are the order-balanced quadruples; templates and items are both random; p_flag is
+    corrected over all heads × rows × contrasts × suites × streams that could flag (see
+    :func:`audit.flagging.correct`). Only ``carries`` flags a head.
+
+    Args:
+        pairs: ``pairs.parquet``.
+        heads: ``heads.parquet``.
+        config: q, min_bias, min_nie and power.
+    Returns:
+        One finding per suite × contrast × stream × layer × head.
+    """
+    blocks = head_blocks(pairs, heads, _FITTED)
+    correction = _correction(blocks, config.q)
+    return [
+        finding
+        for block, *rows in _by_row(blocks, correction)
+        for finding in _findings(block, [_read_row(block, *row, config) for row in rows], config)
+    ]
+
+
+def possible_heads(
+    pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig
+) -> dict[tuple[str, Contrast], HeadChoice]:
+    """Heads that can still be flagged once their causal effect is known: adjusted p_bias at most q.
+
+    Args:
+        pairs: ``pairs.parquet``.
+        heads: ``heads.parquet``, with the signed bias.
+        config: q; with ``causal.heads: all`` every head is chosen.
+    Returns:
+        Per suite and contrast the heads of either row (of any stream).
+    """
+    blocks = head_blocks(pairs, heads, [f"bias{row}" for row in ROWS])
+    if config.causal.heads == "all":
+        return {(block.suite, block.contrast): HeadChoice() for block in blocks}
+    chosen: dict[tuple[str, Contrast], HeadChoice] = {}
+    for block, *rows in _by_row(blocks, _correction(blocks, config.q)):
+        before = chosen.get((block.suite, block.contrast), HeadChoice(frozenset(), frozenset()))
+        pronoun, following = (_places(block, correction.bias[at] <= config.q) for _, at, correction in rows)
+        chosen[block.suite, block.contrast] = HeadChoice(
+            pronoun | (before.pronoun or frozenset()), following | (before.next or frozenset())
+        )
+    return chosen
+
+
+def redirect(
+    pairs: pd.DataFrame, heads: pd.DataFrame, direction: Mapping[str, int]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make a null: turn the signed measures of each item by a direction that means nothing.
+
+    The same direction holds in all templates, since the item is a random factor. Control pairs with
+    the treatment's swap (same-group candidates) become treatments, `b = ½ (coref_a - coref_b)`.
+
+    Args:
+        pairs: ``pairs.parquet``.
+        heads: ``heads.parquet``.
+        direction: item → +1 or -1; pairs of other items are left out of the null.
+    Returns:
+        New tables of pairs and heads.
+    """
+    same = is_same_swap(pairs)
+    kept = pairs["item"].isin(list(direction)).to_numpy(dtype=bool)
+    null = pairs[kept].copy()
+    null.loc[same[kept], "kind"] = "treatment"
+    null.loc[same[kept], "directed"] = True
+    sign = dict(zip(_keys(null), null["item"].map(dict(direction)), strict=True))
+    undirected = set(_keys(pairs[kept & same]))
+    keys = _keys(heads)
+    table = heads[np.array([key in sign for key in keys], dtype=bool)].copy()
+    keys = [key for key in keys if key in sign]
+    turn = np.array([sign[key] for key in keys], dtype=np.float64)
+    fresh = np.array([key in undirected for key in keys], dtype=bool)
+    for row in ROWS:
+        leaning = (table[f"coref_a{row}"] - table[f"coref_b{row}"]) / 2
+        table[f"bias{row}"] = np.where(fresh, leaning, table[f"bias{row}"]) * turn
+        for name in (f"nie{row}", f"nde{row}"):
+            table[name] = table[name] * turn
+    return null, table
+
+
+def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(table["suite"], table["pair_id"], strict=True))
+
+
+def _correction(blocks: list[HeadBlock], q: float) -> Correction:
+    """Correct over all blocks, each with its pronoun row, then its predicting row."""
+    p_bias, p_nie, could = [np.empty(0)], [np.empty(0)], [np.empty(0, dtype=bool)]
+    for block in blocks:
+        size = len(block.layer)
+        for row in ROWS:
+            effect = block.measures.get(f"nie{row}")
+            p_bias.append(block.measures[f"bias{row}"].fit.p)
+            p_nie.append(np.full(size, np.nan) if effect is None else effect.fit.p)
+            could.append(np.full(size, block.completions))
+    return correct(np.concatenate(p_bias), np.concatenate(p_nie), np.concatenate(could), q)
+
+
+_Row = tuple[str, slice, Correction]
+
+
+def _by_row(blocks: list[HeadBlock], correction: Correction) -> Iterator[tuple[HeadBlock, _Row, _Row]]:
+    """Each block with the places of its two rows among the corrected tests."""
+    start = 0
+    for block in blocks:
+        size = len(block.layer)
+        first, second = slice(start, start + size), slice(start + size, start + 2 * size)
+        yield block, ("", first, correction), ("_next", second, correction)
+        start += 2 * size
+
+
+def _places(block: HeadBlock, chosen: npt.NDArray[np.bool_]) -> frozenset[tuple[int, int]]:
+    return frozenset(zip(block.layer[chosen].tolist(), block.head[chosen].tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _RowResult:
+    """What is known of H heads in one row."""
+
+    bias: list[Estimate]
+    nie: list[Estimate]
+    p_flag: list[float | None]
+    p_adjusted: list[float | None]
+    labels: list[tuple[Label, str]]
+
+
+def _read_row(block: HeadBlock, row: str, at: slice, correction: Correction, config: RunConfig) -> _RowResult:
+    alpha = config.q / max(correction.m, 1)
+    level = correction.level[at]
+    bias, nie = block.measures[f"bias{row}"], block.measures[f"nie{row}"]
+    biases = estimates(
+        bias.fit,
+        bias.pairs,
+        Reading(config.power, alpha, level, correction.bias[at], missing=_NO_BIAS),
+    )
+    effects = estimates(
+        nie.fit,
+        nie.pairs,
+        Reading(
+            config.power,
+            alpha,
+            level,
+            correction.nie[at],
+            missing=[_no_effect(block, adjusted, config.q) for adjusted in correction.bias[at].tolist()],
+        ),
+    )
+    adjusted = [number(p) for p in correction.flag[at].tolist()]
+    labels = [label_row(b, e, p, config) for b, e, p in zip(biases, effects, adjusted, strict=True)]
+    if not block.completions:
+        labels = [("unmeasured", NO_COMPLETIONS)] * len(labels)
+    return _RowResult(biases, effects, [number(p) for p in correction.p_flag[at].tolist()], adjusted, labels)
+
+
+def _no_effect(block: HeadBlock, bias_adjusted: float, q: float) -> str:
+    if not block.completions:
+        return NO_COMPLETIONS
+    return NOT_COMPUTED if bias_adjusted > q else "causal effect not measured"
+
+
+def _findings(block: HeadBlock, rows: list[_RowResult], config: RunConfig) -> Iterator[HeadFinding]:
+    pronoun, following = rows
+    described = _described(block, config)
+    divergence, control = described["jsd"], described["jsd_control"]
+    total, weighted, mass = (
+        block.measures[n].fit.mean for n in ("total_variation", "value_weighted", "mass")
+    )
+    preferences = [_preference(block, arm) for arm in ("coref_a", "coref_b")]
+    for h, (layer, head) in enumerate(zip(block.layer.tolist(), block.head.tolist(), strict=True)):
+        labels = pronoun.labels[h][0], following.labels[h][0]
+        yield HeadFinding(
+            suite=block.suite,
+            contrast=block.contrast,
+            stream=block.stream,
+            layer=layer,
+            head=head,
+            label=gravest(*labels),
+            flagged="carries" in labels,
+            reasons=tuple(_reasons(block, pronoun, following, h)),
+            label_pronoun=labels[0],
+            label_next=labels[1],
+            bias=pronoun.bias[h],
+            nie=pronoun.nie[h],
+            bias_next=following.bias[h],
+            nie_next=following.nie[h],
+            p_flag=pronoun.p_flag[h],
+            p_flag_next=following.p_flag[h],
+            p_adjusted=pronoun.p_adjusted[h],
+            p_adjusted_next=following.p_adjusted[h],
+            jsd=divergence[h],
+            jsd_control=control[h],
+            total_variation=number(float(total[h])),
+            value_weighted=number(float(weighted[h])),
+            preference_a=number(float(preferences[0][h])),
+            preference_b=number(float(preferences[1][h])),
+            mass=number(float(mass[h])),
+        )
+
+
+def _described(block: HeadBlock, config: RunConfig) -> dict[str, list[Estimate]]:
+    """Divergences: shown beside those of the controls, never tested."""
+    own = block.measures["jsd"]
+    reading = Reading(config.power, tested=False, missing="divergence not measured")
+    found = {"jsd": estimates(own.fit, own.pairs, reading)}
+    if block.controls is None:
+        return found | {"jsd_control": [Estimate(reason=_NO_CONTROLS)] * len(block.layer)}
+    reading = Reading(config.power, tested=False, missing=_NO_CONTROLS, note=block.control_note)
+    return found | {"jsd_control": estimates(block.controls.fit, block.controls.pairs, reading)}
+
+
+def _preference(block: HeadBlock, arm: str) -> Array:
+    """Share of candidate 1, `Σ m_1 / Σ (m_1 + m_2) = ½ (1 + Σ (m_1 - m_2) / Σ (m_1 + m_2))`.
+
+    The table keeps one mass for both arms, their mean; where the arms' masses differ so much that the
+    share leaves [0, 1], it is undefined.
+    """
+    mass = block.measures["mass"].total
+    lean = np.divide(block.measures[arm].total, mass, out=np.full(mass.shape, np.nan), where=mass != 0)
+    return np.asarray(np.where(np.abs(lean) <= 1, (1 + lean) / 2, np.nan))
+
+
+def _reasons(block: HeadBlock, pronoun: _RowResult, following: _RowResult, h: int) -> Iterator[str]:
+    for name, row in (("pronoun row", pronoun), ("next-word row", following)):
+        if why := row.labels[h][1]:
+            yield f"{name}: {why}"
+    if block.measures["mass"].low[h] > 0.5:
+        yield f"less than {LOW_MASS:g} of its attention goes to the candidates in most pairs"

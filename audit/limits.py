@@ -1,0 +1,48 @@
+"""What an audit cannot tell, said in every result."""
+
+from __future__ import annotations
+
+from audit.config import RunConfig
+from audit.results import Coverage, Limit
+
+_ALWAYS = (
+    Limit(
+        id="evidence-not-compliance",
+        text="This is evidence about one model on one set of prompts. It certifies nothing and is no audit of real "
+        "decisions about people.",
+    ),
+    Limit(
+        id="minimal-pairs",
+        text="Only what the suite swaps is tested. Absence of a finding says nothing about other words, attributes, "
+        "languages, or longer contexts.",
+    ),
+    Limit(
+        id="attention",
+        text="Attention alone explains no output. Heads are flagged only where exchanging their attention row also "
+        "changes what the model says; what runs through MLP layers is not seen.",
+    ),
+    Limit(
+        id="single-heads",
+        text="Heads are intervened on one at a time: effects that need several heads at once, or that other heads "
+        "make up for, are missed.",
+    ),
+)
+
+
+def limits_of(config: RunConfig, coverage: Coverage) -> tuple[Limit, ...]:
+    """The limits of the method, and of this run."""
+    here: list[Limit] = []
+    if "causal" in config.probes and config.causal.heads == "possible":
+        here.append(
+            Limit(
+                id="quick-causal",
+                text="Causal effects were computed only for heads whose signed bias is significant after correction; "
+                "no other head can be flagged, but heads that act without looking are not found.",
+            )
+        )
+    if "causal" not in config.probes:
+        here.append(Limit(id="no-causal", text="No causal effects were measured, so no head could be flagged."))
+    if coverage.planned > coverage.measured:
+        left_out = coverage.planned - coverage.measured
+        here.append(Limit(id="coverage", text=f"{left_out} of {coverage.planned} planned pairs were not measured."))
+    return (*_ALWAYS, *here)

@@ -1,0 +1,114 @@
+"""The one loop over pairs: probes in two stages, failures counted, nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from audit.config import RunConfig
+from audit.errors import MeasurementError
+from audit.pairs import Pair
+from audit.planning import plan
+from audit.progress import Watcher
+from audit.protocols import HeadChoice, Model, Probe
+from audit.records import PairRecord, Record
+from audit.results import HeadFinding
+from audit.tables import Tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Choices = Mapping[tuple[str, tuple[str, str]], HeadChoice]
+_NO_HEADS = HeadChoice(frozenset(), frozenset())
+
+
+def measure(
+    model: Model, pairs: Sequence[Pair], probes: Sequence[Probe], config: RunConfig, watcher: Watcher
+) -> Tables:
+    """Measure all pairs with all probes.
+
+    Stage 1 (attention, likelihood, generation) sees every pair; then the heads that can still be
+    flagged are chosen, and stage 2 (causal) intervenes on these alone, unless the config wants all.
+    A batch that fails is measured again pair by pair, so that one bad pair costs only itself.
+    """
+    tables = Tables(pairs)
+    planned = plan(pairs, model, config.batch_size)
+    tables.add(planned.records)
+    tokens = {record.pair_id: record for record in planned.records}
+    failed: set[str] = set()
+    for stage, what in ((1, "attention and outputs"), (2, "causal effects")):
+        staged = [probe for probe in probes if probe.stage == stage]
+        choices = _choices(tables, config, pairs) if stage == 2 and staged else {}
+        batches = [batch for batch in planned.batches if any(p.wants(pair, config) for p in staged for pair in batch)]
+        for batch in watcher.track(what, batches):
+            wanted = [pair for pair in batch if pair.pair_id not in failed]
+            for pair_id, reason in _measure_batch(model, wanted, staged, config, choices, tables).items():
+                failed.add(pair_id)
+                tables.drop(pair_id)
+                known = tokens[pair_id]
+                tables.add([PairRecord(pair_id, "failed", reason, known.tokens_a, known.tokens_b)])
+    return tables
+
+
+def _choices(tables: Tables, config: RunConfig, pairs: Sequence[Pair]) -> Choices:
+    if config.causal.heads == "all":
+        return {(pair.suite, pair.contrast): HeadChoice() for pair in pairs}
+    from audit.heads import possible_heads
+
+    heads = tables.heads()
+    return possible_heads(tables.pairs(), heads, config) if len(heads) else {}
+
+
+def _measure_batch(
+    model: Model,
+    batch: Sequence[Pair],
+    probes: Sequence[Probe],
+    config: RunConfig,
+    choices: Choices,
+    tables: Tables,
+) -> dict[str, str]:
+    """Measure a batch with every probe of a stage; return the pairs that failed, with reasons."""
+    failures: dict[str, str] = {}
+    for probe in probes:
+        wanted = [pair for pair in batch if probe.wants(pair, config) and pair.pair_id not in failures]
+        if not wanted:
+            continue
+        heads = choices.get((wanted[0].suite, wanted[0].contrast), _NO_HEADS)
+        try:
+            tables.add(_records(probe, model, wanted, config, heads))
+        except MeasurementError:
+            for pair in wanted:
+                try:
+                    tables.add(_records(probe, model, [pair], config, heads))
+                except MeasurementError as error:
+                    failures[pair.pair_id] = str(error)
+    return failures
+
+
+def _records(
+    probe: Probe, model: Model, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice
+) -> list[Record]:
+    return list(probe.measure(model, pairs, config, heads))
+
+
+def pairs_to_show(
+    pairs: pd.DataFrame, heads: pd.DataFrame, planned: Sequence[Pair], findings: Sequence[HeadFinding], count: int
+) -> list[Pair]:
+    """The pairs whose attention is kept whole: those written out by hand first, then the strongest.
+
+    Strength is the mean |bias| at the pronoun's row over the flagged heads; over all heads if none is.
+    """
+    if not count or not len(heads):
+        return []
+    flagged = {(head.layer, head.head) for head in findings if head.flagged}
+    frame = heads.assign(size=heads["bias"].abs())
+    if flagged:
+        frame = frame[[place in flagged for place in zip(frame["layer"], frame["head"], strict=True)]]
+    strength = frame.groupby("pair_id")["size"].mean().dropna().to_dict()
+    measured = set(pairs.loc[pairs["status"] == "measured", "pair_id"])
+    shown = [pair for pair in planned if pair.pair_id in measured and pair.pair_id in strength]
+    by_hand = [pair for pair in shown if pair.cluster == pair.pair_id]
+    rest = sorted(
+        (pair for pair in shown if pair not in by_hand), key=lambda pair: (-strength[pair.pair_id], pair.pair_id)
+    )
+    return [*by_hand, *rest][:count]

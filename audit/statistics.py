@@ -1,0 +1,284 @@
+"""Tests, intervals and corrections that treat templates *and* items as random."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse, special
+
+from audit.errors import ShapeError
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+# A spread below this many float64 roundings of the largest value is rounding, not variance.
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Means of M measures over units, with their two-way clustered standard errors.
+
+    Args:
+        mean: `[M]` mean over the units; NaN where no unit is defined.
+        se: `[M]` standard error; NaN where neither factor has two levels.
+        p: `[M]` two-sided p of a mean of 0; NaN where se is NaN, or 0 beside a mean that is not 0.
+        df: `[M]` degrees of freedom, `min(k_T, k_I) - 1` over the factors that vary; 0 where undefined.
+        units: `[M]` units that are not NaN.
+        clusters, items: levels of the two factors over all units.
+        method: how se and p were made.
+    """
+
+    mean: Array
+    se: Array
+    p: Array
+    df: npt.NDArray[np.int64]
+    units: npt.NDArray[np.int64]
+    clusters: int
+    items: int
+    method: str
+
+
+def two_way(values: Array, templates: Sequence[Hashable], items: Sequence[Hashable]) -> Fit:
+    """Test means against 0 with templates and items both random.
+
+    `V = max(V_T + V_I - V_TI, V_T, V_I)`, `V_G = k/(k-1) · Σ_g (Σ_{u in g} (y_u - ȳ))² / n²`
+    (Cameron, Gelbach & Miller 2011, eq. 2.10–2.12; the maximum: MacKinnon, Nielsen & Webb 2024);
+    t with `min(k_T, k_I) - 1` degrees of freedom. A factor of one level is left out: one-way then.
+
+    >>> fit = two_way(np.array([[1.0], [2.0], [3.0]]), ["s", "t", "u"], ["x", "y", "z"])
+    >>> float(fit.mean[0]), round(float(fit.p[0]), 4), int(fit.df[0])
+    (2.0, 0.0742, 2)
+
+    Args:
+        values: `[U, M]` order-balanced units × measures; NaN entries are left out column by column.
+        templates, items: `[U]` levels of the two factors.
+    Returns:
+        The fit of every column.
+    Raises:
+        ShapeError: values are not `[U, M]`, or a factor has not U entries.
+    """
+    values = _checked(values, templates, items)
+    present = ~np.isnan(values)
+    n = present.sum(axis=0)
+    mean = _divide(np.nansum(values, axis=0), n)
+    residuals = np.where(present, values - mean, 0.0)
+    template, item = _codes(templates), _codes(items)
+    both = _codes(list(zip(template.tolist(), item.tolist(), strict=True)))
+    v_template, k_template = _cluster_variance(residuals, present, template, n)
+    v_item, k_item = _cluster_variance(residuals, present, item, n)
+    v_both, _ = _cluster_variance(residuals, present, both, n)
+    variance = np.fmax(np.fmax(v_template + v_item - v_both, v_template), v_item)
+    levels = np.minimum(
+        np.where(k_template > 1, k_template, k_item), np.where(k_item > 1, k_item, k_template)
+    )
+    df = np.maximum(levels - 1, 0)
+    se, rounding = np.sqrt(variance), _ROUNDING * _largest(values)
+    se = np.where(se <= rounding, 0.0, se)
+    p = _two_sided(mean, se, df, rounding)
+    clusters, many = len(set(template.tolist())), len(set(item.tolist()))
+    return Fit(mean, se, p, df, n, clusters, many, _method(clusters, many))
+
+
+def interval(fit: Fit, level: float | Array = 0.95) -> tuple[Array, Array]:
+    """Interval of every mean, `ȳ ± t_{(1+level)/2, df} · se`.
+
+    Args:
+        fit: the means.
+        level: coverage, one number or `[M]`.
+    Returns:
+        `[M]` lower and `[M]` upper bound; NaN where se is NaN.
+    """
+    half = -_t_quantile((1 - np.asarray(level, dtype=np.float64)) / 2, fit.df) * fit.se
+    return fit.mean - half, fit.mean + half
+
+
+def simultaneous_bound(fit: Fit, m: int, level: float = 0.95) -> tuple[Array, Array]:
+    """Intervals that all hold together with probability `level` (Bonferroni over m intervals).
+
+    Args:
+        fit: the means.
+        m: number of intervals, at least 1.
+        level: joint coverage.
+    Returns:
+        `[M]` lower and `[M]` upper bound.
+    Raises:
+        ValueError: m is below 1.
+    """
+    if m < 1:
+        raise ValueError(f"m is {m}; expected at least 1")
+    return interval(fit, 1 - (1 - level) / m)
+
+
+def minimum_detectable_effect(
+    se: float | Array, df: int | npt.NDArray[np.int64], alpha: float, power: float
+) -> Array:
+    """Smallest effect that a design finds, `(t_{1-α/2, df} + t_{power, df}) · se` (Bloom 1995).
+
+    >>> round(float(minimum_detectable_effect(0.1, 19, 0.05, 0.8)), 4)
+    0.2954
+
+    Args:
+        se: standard errors, any shape.
+        df: degrees of freedom, the same shape or one number.
+        alpha: two-sided level of the test.
+        power: chance to find the effect.
+    Returns:
+        Effects in the unit of se; NaN where df is below 1.
+    """
+    quantiles = _t_quantile(np.asarray(power), df) - _t_quantile(np.asarray(alpha / 2), df)
+    return np.asarray(quantiles * np.asarray(se, dtype=np.float64))
+
+
+def sign_flip(values: Array, seed: int, draws: int | None = None, q: float = 0.05) -> Array:
+    """Paired sign-flip test of means of 0 (Fisher 1935), for units of which no item recurs.
+
+    The statistic is `|Σ_u ±y_u|`. All `2^U` flips are made when they are at most `draws`; else
+    `p = (1 + count) / (1 + draws)` (Phipson & Smyth 2010), which is never 0.
+
+    >>> sign_flip(np.array([[1.0], [2.0], [3.0]]), seed=0).tolist()
+    [0.25]
+
+    Args:
+        values: `[U, M]` units × measures; NaN entries are left out.
+        seed: of `numpy.random.Generator`.
+        draws: random flips; default `10·M/q`, so that p can pass a correction over M measures.
+        q: false discovery rate that `draws` is chosen for.
+    Returns:
+        `[M]` two-sided p; NaN where a column holds no unit.
+    Raises:
+        ShapeError: values are not `[U, M]`.
+    """
+    values = _checked(values)
+    filled = np.nan_to_num(values)
+    draws = math.ceil(10 * max(values.shape[1], 1) / q) if draws is None else draws
+    # Sums in another order may differ by rounding: a tie counts as at least as large.
+    bound = np.abs(filled.sum(axis=0)) - _ROUNDING * np.abs(filled).sum(axis=0)
+    units = len(values)
+    exact = units < 63 and 2**units <= draws
+    total = 2**units if exact else draws
+    generator = np.random.default_rng(seed)
+    count = np.zeros(values.shape[1])
+    for start in range(0, total, 4096):
+        size = min(4096, total - start)
+        bits = (
+            np.arange(start, start + size)[:, None] >> np.arange(units) & 1
+            if exact
+            else generator.integers(0, 2, (size, units))
+        )
+        count += (np.abs((1.0 - 2.0 * bits) @ filled) >= bound).sum(axis=0)
+    p = count / total if exact else (1 + count) / (1 + total)
+    return np.where(np.isnan(values).all(axis=0), np.nan, p)
+
+
+def benjamini_hochberg(p: Array, m: int | None = None) -> Array:
+    """Adjusted p that control the false discovery rate, `min_{j≥i} m·p_(j)/j` (Benjamini & Hochberg 1995).
+
+    >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03])).tolist()
+    [0.03, 0.04, nan, 0.04]
+
+    Args:
+        p: `[M]` p values; NaN stays NaN and does not count.
+        m: number of tests, where some that were made are not among `p`; default: those not NaN.
+    Returns:
+        `[M]` adjusted p, at most 1.
+    Raises:
+        ValueError: a p outside [0, 1], or m below the number of tests.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(p))
+    m = len(known) if m is None else m
+    if m < len(known) or ((p[known] < 0) | (p[known] > 1)).any():
+        raise ValueError(
+            f"{len(known)} p values in [0, 1] and at least as many tests (got m={m}) are expected"
+        )
+    order = known[np.argsort(p[known], kind="stable")]
+    scaled = p[order] * m / np.arange(1, len(order) + 1)
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return adjusted
+
+
+def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a share (Wilson 1927).
+
+    >>> [round(bound, 3) for bound in wilson(5, 10)]
+    [0.237, 0.763]
+
+    Args:
+        successes: 0 to n; a fraction where n is an effective number.
+        n: trials.
+        level: coverage.
+    Returns:
+        Lower and upper bound; NaN, NaN without a trial.
+    Raises:
+        ValueError: successes outside 0 … n.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}; expected 0 to {n}")
+    if n == 0:
+        return math.nan, math.nan
+    z2 = float(special.ndtri((1 - level) / 2)) ** 2
+    share = successes / n
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def _checked(values: Array, *factors: Sequence[Hashable]) -> Array:
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2:
+        raise ShapeError(f"values have shape {list(values.shape)}; expected [units, measures]")
+    for factor in factors:
+        if len(factor) != len(values):
+            raise ShapeError(f"{len(factor)} levels for {len(values)} units; expected one level per unit")
+    return values
+
+
+def _codes(levels: Sequence[Hashable]) -> Indices:
+    seen: dict[Hashable, int] = {}
+    return np.array([seen.setdefault(level, len(seen)) for level in levels], dtype=np.intp)
+
+
+def _cluster_variance(
+    residuals: Array, present: npt.NDArray[np.bool_], codes: Indices, n: npt.NDArray[np.int64]
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Variance of the mean with one random factor, and its levels, per column; NaN below two levels."""
+    units, size = len(codes), codes.max(initial=-1) + 1
+    # One row per level, one column per unit: sums over the units of a level for all columns at once.
+    rows = sparse.csr_array((np.ones(units), (codes, np.arange(units))), shape=(size, units))
+    levels = np.asarray(np.asarray(rows @ present.astype(np.float64)) > 0).sum(axis=0)
+    squares = (np.asarray(rows @ residuals) ** 2).sum(axis=0)
+    variance = _divide(squares, n.astype(np.float64) ** 2) * _divide(levels, levels - 1)
+    return np.where(levels > 1, variance, np.nan), levels
+
+
+def _divide(a: Array | npt.NDArray[np.int64], b: Array | npt.NDArray[np.int64]) -> Array:
+    quotient: Array = np.divide(a, b, out=np.full(np.shape(b), np.nan), where=b != 0)
+    return quotient
+
+
+def _largest(values: Array) -> Array:
+    return np.asarray(np.where(np.isnan(values), 0.0, np.abs(values)).max(axis=0, initial=0.0))
+
+
+def _two_sided(mean: Array, se: Array, df: npt.NDArray[np.int64], rounding: Array) -> Array:
+    t = _divide(np.abs(mean), se)
+    p = 2 * special.stdtr(np.maximum(df, 1), -t)
+    return np.where(se == 0, np.where(np.abs(mean) <= rounding, 1.0, np.nan), p)
+
+
+def _t_quantile(p: Array, df: int | npt.NDArray[np.int64]) -> Array:
+    df = np.asarray(df)
+    return np.where(df > 0, special.stdtrit(np.maximum(df, 1), p), np.nan)
+
+
+def _method(clusters: int, items: int) -> str:
+    if clusters > 1 and items > 1:
+        return f"t, two-way clustered ({clusters} templates, {items} items)"
+    factor = f"{clusters} templates" if clusters > 1 else f"{items} items"
+    return f"t, one-way clustered ({factor})"

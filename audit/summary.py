@@ -1,0 +1,126 @@
+"""The outcome on a terminal: what a release manager reads in ten seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from audit.results import Audit, CheckResult, HeadFinding, ModelInfo, Verdict
+from audit.store import RunFolder
+
+_STYLES = {
+    Verdict.PASS: "bold white on dark_green",
+    Verdict.WAIVED: "bold black on gold1",
+    Verdict.INCONCLUSIVE: "bold black on gold1",
+    Verdict.FAIL: "bold white on red3",
+    Verdict.ERROR: "bold white on red3",
+}
+
+
+def print_summary(done: RunFolder) -> None:
+    """Verdict, checks, flagged heads, and where the report lies."""
+    audit, console = done.audit, Console(highlight=False)
+    suites = ", ".join(suite.name for suite in audit.suites)
+    head = Text.assemble((f" {audit.verdict} ", _STYLES[audit.verdict]), f"  {suites} on {audit.model.name}")
+    console.print()
+    console.print(head)
+    console.print(audit.gate.why)
+    console.print()
+    if audit.gate.checks:
+        console.print(_checks(audit.gate.checks))
+    _print_heads(console, audit)
+    console.print(_coverage(audit), style="dim")
+    report = done.path / "report.html"
+    console.print(f"report  {report if report.exists() else done.path / 'audit.json'}", soft_wrap=True)
+
+
+def _checks(checks: tuple[CheckResult, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("check", "contrast", "found", "95 % interval", "at most", ""):
+        table.add_column(title, justify="right" if title in ("found", "at most") else "left")
+    for check in checks:
+        found = check.estimate
+        interval = "" if found.ci_low is None else f"[{found.ci_low:+.3f}, {found.ci_high:+.3f}]"
+        count = check.measure == "flagged_heads"
+        value = "–" if found.estimate is None else f"{found.estimate:.0f}" if count else f"{found.estimate:+.3f}"
+        mark = Text(check.verdict, style=_STYLES[check.verdict].split(" on ")[1])
+        contrast = "/".join(check.contrast or ("any",))
+        table.add_row(check.id, contrast, value, interval, f"{check.at_most:g}", mark)
+    return table
+
+
+def _print_heads(console: Console, audit: Audit) -> None:
+    flagged = sorted((head for head in audit.heads if head.flagged), key=_strength, reverse=True)
+    if not flagged:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
+    for title in ("head", "read at", "signed bias", "95 % interval", "causal effect", "p adjusted"):
+        table.add_column(title)
+    for head in flagged[:8]:
+        pronoun = head.label_pronoun == "carries"
+        bias, nie, p = (
+            (head.bias, head.nie, head.p_adjusted)
+            if pronoun
+            else (head.bias_next, head.nie_next, head.p_adjusted_next)
+        )
+        table.add_row(
+            f"{head.layer}-{head.head}",
+            "pronoun" if pronoun else "predicting word",
+            f"{bias.estimate:+.3f}",
+            f"[{bias.ci_low:+.3f}, {bias.ci_high:+.3f}]",
+            f"{nie.estimate:+.4f} nats",
+            f"{p:.2g}",
+        )
+    console.print()
+    console.print(table)
+    if len(flagged) > 8:
+        console.print(f"… and {len(flagged) - 8} more heads in the report", style="dim")
+    console.print()
+
+
+def _strength(head: HeadFinding) -> float:
+    return max(abs(head.nie.estimate or 0.0), abs(head.nie_next.estimate or 0.0))
+
+
+def _coverage(audit: Audit) -> str:
+    covered = audit.coverage
+    told = f"{covered.measured} of {covered.planned} pairs measured"
+    if covered.skipped or covered.failed:
+        told += f", {covered.skipped} skipped, {covered.failed} failed"
+    tests = sum(p is not None for head in audit.heads for p in (head.p_flag, head.p_flag_next))
+    return f"{told}; {len(audit.heads)} head × contrast estimates, {tests} tests corrected together"
+
+
+def summary_json(done: RunFolder) -> str:
+    """The summary as one line of JSON, for machines."""
+    audit = done.audit
+    return json.dumps(
+        {
+            "verdict": audit.verdict,
+            "why": audit.gate.why,
+            "checks": {f"{c.id} {'/'.join(c.contrast or ())}".strip(): c.verdict for c in audit.gate.checks},
+            "flagged_heads": [f"{head.layer}-{head.head}" for head in audit.heads if head.flagged],
+            "planned": audit.coverage.planned,
+            "measured": audit.coverage.measured,
+            "folder": str(done.path),
+            "report": str(done.path / Path("report.html")),
+        },
+        ensure_ascii=False,
+    )
+
+
+def print_self_test(info: ModelInfo) -> None:
+    """What was proved about capture on this model."""
+    console = Console(highlight=False)
+    console.print(
+        f"{info.name}: {info.architecture}, {info.layers} layers × {info.heads} heads, "
+        f"{info.parameters / 1e6:.0f} M parameters, {info.dtype} on {info.device}, route {info.attention_route}"
+    )
+    for step in info.self_test:
+        mark = Text("ok  " if step.passed else "FAIL", style="green" if step.passed else "bold red")
+        bound = "" if step.value is None else f"  {step.value:.2g}" + ("" if step.bound is None else f" ≤ {step.bound:g}")
+        console.print(mark, f"{step.name}{bound}{'  ' + step.note if step.note else ''}")

@@ -1,0 +1,73 @@
+"""Pairs → order-balanced units, the grain at which everything is tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from audit.statistics import Fit, two_way
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Pairs of one template × item (two arms × two orders of the candidates) taken together.
+
+    Args:
+        pairs: `[P]` row numbers of the pairs in their table.
+        of: `[P]` the unit of each pair, 0 to U - 1.
+        clusters, items: `[U]` template and item of each unit.
+    """
+
+    pairs: Indices
+    of: Indices
+    clusters: tuple[str, ...]
+    items: tuple[str, ...]
+
+    def fit(self, values: Array) -> tuple[Fit, npt.NDArray[np.int64]]:
+        """Average the pairs of each unit and fit the units' means, both factors random.
+
+        Args:
+            values: `[P, M]` one row per pair, in the order of `pairs`; a unit with a NaN is left out.
+        Returns:
+            The fit over M measures, and `[M]` the pairs behind each.
+        """
+        count = len(self.clusters)
+        size = np.bincount(self.of, minlength=count)
+        member = sparse.csr_array(
+            (np.ones(len(self.of)), (self.of, np.arange(len(self.of)))), (count, len(self.of))
+        )
+        means = np.asarray(member @ values) / size[:, None]
+        defined = ~np.isnan(means)
+        kept = np.flatnonzero(defined.any(axis=1))
+        levels = ([labels[unit] for unit in kept] for labels in (self.clusters, self.items))
+        return two_way(means[kept], *levels), size @ defined
+
+
+def balanced_units(pairs: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> Units:
+    """Group the chosen pairs by template and item, leaving out units of which a pair was not measured.
+
+    The order of the candidates moves attention more than most biases do, so half a unit is no unit.
+
+    Args:
+        pairs: ``pairs.parquet``, of one suite.
+        chosen: `[rows]` which pairs to take.
+    Returns:
+        The complete units.
+    """
+    rows = np.flatnonzero(chosen)
+    table = pairs.iloc[rows]
+    key = table[["control", "arm_a", "arm_b", "cluster", "item"]].astype(object).fillna("")
+    codes = key.groupby(list(key.columns), sort=True).ngroup().to_numpy()
+    broken = codes[(table["status"] != "measured").to_numpy(dtype=bool)]
+    whole = ~np.isin(codes, broken)
+    _, first, of = np.unique(codes[whole], return_index=True, return_inverse=True)
+    kept = table[whole].iloc[first]
+    labels = (tuple(str(label) for label in kept[name]) for name in ("cluster", "item"))
+    return Units(rows[whole], of.astype(np.intp), *labels)

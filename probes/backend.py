@@ -1,0 +1,23 @@
+"""The built-in backend: models of the transformers library."""
+
+from __future__ import annotations
+
+from audit.protocols import Model
+
+
+class TransformersBackend:
+    """Loads models with transformers (entry point ``evenhand.backends``)."""
+
+    name = "transformers"
+
+    def load(
+        self, spec: str, *, dtype: str = "float32", device: str = "cpu", allow_pickle: bool = False
+    ) -> Model:
+        """Load a folder, a ``.gguf`` file, a hub id or ``demo``.
+
+        Raises:
+            ModelError: the model cannot be found, loaded, or measured exactly.
+        """
+        from probes.load import load
+
+        return load(spec, dtype=dtype, device=device, allow_pickle=allow_pickle)

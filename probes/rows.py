@@ -1,0 +1,85 @@
+"""Which attention rows of a pair are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.align import Alignment, align
+from audit.coreference import token_indices
+from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
+from audit.protocols import Encoding
+from probes.model import LoadedModel
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """One text of a pair and the tokens that matter in it.
+
+    Args:
+        text: the text.
+        encoding: its tokens.
+        pronoun, first, second: tokens of the pronoun and of the two candidates; empty where the pair
+            does not name them.
+    """
+
+    text: Text
+    encoding: Encoding
+    pronoun: Tokens
+    first: Tokens
+    second: Tokens
+
+    @property
+    def last(self) -> int:
+        """The token whose row predicts the next word."""
+        return len(self.encoding.ids) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """The rows of one pair.
+
+    Args:
+        a, b: its texts.
+        alignment: of their words.
+        queries: what is compared between the texts, as groups of query tokens ``(a, b)``: the swapped
+            words, the words after them, and the last token.
+    """
+
+    a: ReadText
+    b: ReadText
+    alignment: Alignment
+    queries: tuple[tuple[Tokens, Tokens], ...]
+
+    def rows(self, side: int) -> Tokens:
+        """All query tokens that must be captured in text a (0) or b (1), ascending."""
+        read = (self.a, self.b)[side]
+        compared = {token for query in self.queries for token in query[side]}
+        return tuple(sorted({*compared, *read.pronoun, read.last}))
+
+
+def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
+    """Find the rows of a pair."""
+    a, b = _read_text(model, pair.a), _read_text(model, pair.b)
+    alignment = align(pair.a, a.encoding, pair.b, b.encoding)
+    start = alignment.swapped[0] if alignment.swapped else (0, 0)
+    after = [(i, j) for i, j in alignment.matches if i >= start[0] and j >= start[1]]
+    queries = [
+        (alignment.words_a[i].tokens, alignment.words_b[j].tokens)
+        for i, j in after
+        if not (alignment.words_a[i].special or alignment.words_b[j].special)
+    ]
+    last = ((a.last,), (b.last,))
+    if last not in queries:
+        queries.append(last)
+    return RowPlan(a, b, alignment, tuple(queries))
+
+
+def _read_text(model: LoadedModel, text: Text) -> ReadText:
+    encoding = model.encode(text.text)
+    found = [
+        token_indices(text.mentions[name], encoding) if name in text.mentions else ()
+        for name in (PRONOUN, CANDIDATE_1, CANDIDATE_2)
+    ]
+    return ReadText(text, encoding, *found)

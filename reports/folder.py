@@ -1,0 +1,177 @@
+"""Reading a finished run folder: the result, the tables, and the kept attention of the top pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+from pydantic import ValidationError
+
+from audit.errors import StoreError
+from audit.results import Audit
+
+_PAIR_COLUMNS: Final = (
+    "suite",
+    "pair_id",
+    "kind",
+    "control",
+    "cluster",
+    "item",
+    "order",
+    "directed",
+    "arm_a",
+    "arm_b",
+    "group_a",
+    "group_b",
+    "text_a",
+    "text_b",
+    "completion_1",
+    "completion_2",
+    "candidate_1",
+    "candidate_2",
+    "file",
+    "line",
+    "status",
+    "reason",
+)
+_OUTPUT_COLUMNS: Final = ("suite", "pair_id", "arm", "measure", "value", "text")
+_HEAD_COLUMNS: Final = ("suite", "pair_id", "stream", "layer", "head", "bias", "nie", "bias_next", "nie_next")
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Attention of one pair as the run kept it.
+
+    Args:
+        pair_id: the pair.
+        stream: which attention.
+        words_a, words_b: the words that the columns stand for, special tokens included.
+        queries: for each kept row ``(index into words_a, index into words_b)``.
+        weights_a, weights_b: ``[layers, heads, queries, words]``; rows sum to 1.
+        matches: aligned word indices ``(a, b)``.
+    """
+
+    pair_id: str
+    stream: str
+    words_a: tuple[str, ...]
+    words_b: tuple[str, ...]
+    queries: tuple[tuple[int, int], ...]
+    weights_a: npt.NDArray[np.float32]
+    weights_b: npt.NDArray[np.float32]
+    matches: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Everything a report needs of a finished run.
+
+    Args:
+        path: the folder.
+        audit: its result.
+        pairs, outputs: the tables; without rows where the run wrote none.
+        details: pair → kept attention.
+        manifest_sha256: digest of ``manifest.json``; None where there is none.
+    """
+
+    path: Path
+    audit: Audit
+    pairs: pd.DataFrame
+    outputs: pd.DataFrame
+    details: dict[str, Detail]
+    manifest_sha256: str | None
+
+    def heads_of(self, pair_ids: Sequence[str]) -> pd.DataFrame:
+        """Read the head measures of a few pairs; the whole table stays on the disk."""
+        if not pair_ids:
+            return pd.DataFrame(columns=list(_HEAD_COLUMNS))
+        wanted = [("pair_id", "in", list(pair_ids))]
+        return _read_table(self.path / "heads.parquet", _HEAD_COLUMNS, wanted)
+
+
+def read_audit(folder: Path) -> Audit:
+    """Read ``audit.json``.
+
+    Raises:
+        StoreError: the file is missing or is not a result of this version.
+    """
+    path = folder / "audit.json"
+    try:
+        return Audit.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a finished run") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StoreError(f"{path}: {where}: {first['msg']}; expected the result of a run") from error
+
+
+def read_folder(folder: Path, audit: Audit | None = None) -> RunFolder:
+    """Read a finished run folder.
+
+    Args:
+        folder: the run folder.
+        audit: its result, if it has been read already.
+    Returns:
+        The run; tables that the run did not write have no rows.
+    Raises:
+        StoreError: a file is there and cannot be read.
+    """
+    manifest = folder / "manifest.json"
+    details = [read_detail(path) for path in sorted((folder / "detail").glob("*.npz"))]
+    return RunFolder(
+        folder,
+        audit or read_audit(folder),
+        _read_table(folder / "pairs.parquet", _PAIR_COLUMNS),
+        _read_table(folder / "outputs.parquet", _OUTPUT_COLUMNS),
+        {detail.pair_id: detail for detail in details},
+        hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None,
+    )
+
+
+def read_detail(path: Path) -> Detail:
+    """Read the kept attention of one pair; the file's name is the pair's id.
+
+    Raises:
+        StoreError: the file is damaged or incomplete.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Detail(
+                path.stem,
+                str(file["stream"]),
+                tuple(map(str, file["words_a"])),
+                tuple(map(str, file["words_b"])),
+                _index_pairs(file["queries"]),
+                file["weights_a"].astype(np.float32),
+                file["weights_b"].astype(np.float32),
+                _index_pairs(file["matches"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path}: cannot be read as kept attention ({error})") from error
+
+
+def _index_pairs(array: npt.NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    return tuple((int(a), int(b)) for a, b in array.reshape(-1, 2))
+
+
+def _read_table(
+    path: Path, columns: Sequence[str], filters: list[tuple[str, str, list[str]]] | None = None
+) -> pd.DataFrame:
+    """Read some columns; columns that the table lacks are empty, and so is a table that is missing."""
+    if not path.is_file():
+        return pd.DataFrame(columns=list(columns))
+    try:
+        there = set(pyarrow.parquet.read_schema(path).names)
+        frame = pd.read_parquet(path, columns=[name for name in columns if name in there], filters=filters)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise StoreError(f"{path}: cannot be read as a table ({error})") from error
+    return frame.reindex(columns=list(columns))

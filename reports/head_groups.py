@@ -1,0 +1,149 @@
+"""The heads of an audit, sorted out for the page: one group per suite × contrast × stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from markupsafe import Markup
+
+from audit.results import Estimate, HeadFinding, Label
+from reports.figures.head_map import HeadMapInfo, HeadMeasure, head_map_info
+from reports.figures.head_map_svg import head_map_svg
+from reports.numbers import defined
+
+#: Heads that are worth a reader's time, most serious first.
+RANK: Final[tuple[Label, ...]] = ("carries", "opposes", "moves", "acts", "none", "unmeasured")
+#: Rows of the second table; the map and its numbers show every head.
+MOST_ROWS: Final = 40
+
+
+class HeadRow(NamedTuple):
+    """One line of a table of heads: a head, read from the word where its label comes from."""
+
+    finding: HeadFinding
+    read_from: str
+    bias: Estimate
+    nie: Estimate
+    p_adjusted: float | None
+
+    @property
+    def name(self) -> str:
+        """Layer and head, as in 15-7."""
+        return f"{self.finding.layer}-{self.finding.head}"
+
+
+class HeadMap(NamedTuple):
+    """A map ready to be shown, with the numbers behind it."""
+
+    info: HeadMapInfo
+    svg: Markup
+    why_empty: str | None
+
+
+class Reading(NamedTuple):
+    """The two maps of one reading row."""
+
+    title: str
+    bias: HeadMap
+    nie: HeadMap
+
+
+class HeadGroup(NamedTuple):
+    """The heads of one suite × contrast × stream.
+
+    Args:
+        suite, contrast, stream: what the heads were measured on.
+        readings: maps from the swapped word and from the last word.
+        flagged: heads that carry the bias.
+        others: heads that oppose, move or act, at most ``MOST_ROWS``.
+        left_out: how many of these the table does not show.
+        total: heads in the model's stream.
+    """
+
+    suite: str
+    contrast: tuple[str, str]
+    stream: str
+    readings: tuple[Reading, ...]
+    flagged: tuple[HeadRow, ...]
+    others: tuple[HeadRow, ...]
+    left_out: int
+    total: int
+
+    @property
+    def title(self) -> str:
+        """How the group is called on the page."""
+        stream = "" if self.stream in ("self", "decoder") else f", {self.stream} attention"
+        return f"{self.suite}: {' against '.join(self.contrast)}{stream}"
+
+
+def head_groups(findings: Iterable[HeadFinding]) -> tuple[HeadGroup, ...]:
+    """Group heads by suite × contrast × stream, in the order of the audit."""
+    groups: dict[tuple[str, tuple[str, str], str], list[HeadFinding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.suite, finding.contrast, finding.stream), []).append(finding)
+    return tuple(_group(*key, heads) for key, heads in groups.items())
+
+
+def strength(finding: HeadFinding) -> float:
+    """The larger of the two causal effects, or of the biases where none was measured; for ranking only."""
+    for pair in ((finding.nie, finding.nie_next), (finding.bias, finding.bias_next)):
+        sizes = [abs(e.estimate) for e in pair if defined(e.estimate)]
+        if sizes:
+            return max(sizes)
+    return 0.0
+
+
+def by_importance(findings: Iterable[HeadFinding]) -> list[HeadFinding]:
+    """Sort heads by label, then by strength."""
+    return sorted(findings, key=lambda f: (not f.flagged, RANK.index(f.label), -strength(f), f.layer, f.head))
+
+
+def _group(suite: str, contrast: tuple[str, str], stream: str, findings: list[HeadFinding]) -> HeadGroup:
+    ranked = by_importance(findings)
+    flagged = [finding for finding in ranked if finding.flagged]
+    others = [f for f in ranked if not f.flagged and f.label not in ("none", "unmeasured")]
+    bias, nie = _limit(findings, "bias", "bias_next"), _limit(findings, "nie", "nie_next")
+    readings = (
+        Reading("From the swapped word", _map(findings, "bias", bias), _map(findings, "nie", nie)),
+        Reading("From the last word", _map(findings, "bias_next", bias), _map(findings, "nie_next", nie)),
+    )
+    return HeadGroup(
+        suite,
+        contrast,
+        stream,
+        readings,
+        tuple(map(head_row, flagged)),
+        tuple(map(head_row, others[:MOST_ROWS])),
+        max(0, len(others) - MOST_ROWS),
+        len(findings),
+    )
+
+
+def head_row(finding: HeadFinding) -> HeadRow:
+    """Choose the reading row that gives the head its label."""
+    if finding.label_next == finding.label != finding.label_pronoun:
+        return HeadRow(
+            finding, "last word", finding.bias_next, finding.nie_next, finding.p_adjusted_next
+        )
+    both = finding.label_next == finding.label_pronoun == finding.label
+    name = "both; swapped word shown" if both else "swapped word"
+    return HeadRow(finding, name, finding.bias, finding.nie, finding.p_adjusted)
+
+
+def _limit(findings: Sequence[HeadFinding], *measures: HeadMeasure) -> float:
+    """One colour scale for both reading rows, so that their maps can be compared."""
+    scales = [head_map_info(findings, measure).limit for measure in measures if _any(findings, measure)]
+    return max(scales, default=1.0)
+
+
+def _any(findings: Sequence[HeadFinding], measure: HeadMeasure) -> bool:
+    return any(defined(getattr(finding, measure).estimate) for finding in findings)
+
+
+def _map(findings: Sequence[HeadFinding], measure: HeadMeasure, limit: float) -> HeadMap:
+    info = head_map_info(findings, measure, limit)
+    if info.measured:
+        return HeadMap(info, head_map_svg(info), None)
+    reasons = [getattr(finding, measure).reason for finding in findings]
+    return HeadMap(info, head_map_svg(info), next(filter(None, reasons), "not measured in this run"))

@@ -1,0 +1,167 @@
+"""The HTML report: one file that opens anywhere, asks no network, and reads without scripts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from audit.results import Audit, CheckResult
+from reports import numbers, wording
+from reports.figures.interval import axis_of, interval_info, interval_svg
+from reports.folder import RunFolder, read_folder
+from reports.head_groups import HeadGroup, head_groups
+from reports.output_rows import OutputGroup, output_groups
+from reports.pair_cards import PairCard, pair_cards
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+#: Characters that would end a line, ring a bell or hide text; shown as the symbols that stand for them.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class CheckView(NamedTuple):
+    """A check of the gate with the picture of its interval."""
+
+    result: CheckResult
+    svg: Markup
+
+
+class Setting(NamedTuple):
+    """One entry of a nested record, with the path to it."""
+
+    path: str
+    value: str
+
+
+class Page(NamedTuple):
+    """Everything that the template draws."""
+
+    run: RunFolder
+    checks: tuple[CheckView, ...]
+    groups: tuple[HeadGroup, ...]
+    outputs: tuple[OutputGroup, ...]
+    cards: tuple[PairCard, ...]
+    environment: tuple[Setting, ...]
+    settings: tuple[Setting, ...]
+
+
+class HtmlReport:
+    """Writes ``report.html``."""
+
+    name = "html"
+
+    def render(self, folder: Path, audit: Audit) -> list[Path]:
+        """Write the report into a run folder.
+
+        Args:
+            folder: a finished run folder.
+            audit: its result.
+        Returns:
+            The one file written.
+        Raises:
+            StoreError: a table or detail file of the run cannot be read.
+        """
+        path = folder / "report.html"
+        part = folder / ".report.html.part"
+        # Generated text can hold half of a surrogate pair, which UTF-8 cannot express.
+        part.write_text(render_page(read_folder(folder, audit)), encoding="utf-8", errors="replace")
+        os.replace(part, path)
+        return [path]
+
+
+def render_page(run: RunFolder) -> str:
+    """Render a run folder into one self-contained HTML document."""
+    page = Page(
+        run,
+        tuple(_check(result) for result in run.audit.gate.checks),
+        head_groups(run.audit.heads),
+        output_groups(run.audit.findings),
+        pair_cards(run),
+        tuple(flatten(run.audit.environment)),
+        tuple(flatten(run.audit.config)),
+    )
+    environment = _environment()
+    style = environment.get_template("report.css.j2").render()
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    return environment.get_template("report.html.j2").render(
+        page=page,
+        audit=run.audit,
+        words=wording,
+        style=Markup(style),
+        style_hash=_digest(style),
+        script=Markup(script),
+        script_hash=_digest(script),
+    )
+
+
+def flatten(record: Mapping[str, Any], path: str = "") -> Iterator[Setting]:
+    """Turn a nested record into paths and values, in its own order.
+
+    >>> [tuple(setting) for setting in flatten({"a": {"b": 1}, "c": [2, 3]})]
+    [('a.b', '1'), ('c', '2, 3')]
+    """
+    for key, value in record.items():
+        where = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from flatten(value, where)
+        elif isinstance(value, list | tuple) and any(isinstance(part, Mapping) for part in value):
+            for number, part in enumerate(value):
+                yield from flatten(part if isinstance(part, Mapping) else {"": part}, f"{where}[{number}]")
+        elif isinstance(value, list | tuple):
+            yield Setting(where, ", ".join(map(str, value)))
+        else:
+            yield Setting(where, "" if value is None else str(value))
+
+
+def visible(text: str) -> str:
+    """Make control characters visible; line breaks and tabs stay.
+
+    >>> visible("a\\x07b")
+    'a␇b'
+    """
+    return _CONTROLS.sub(lambda match: "␡" if match[0] == "\x7f" else chr(0x2400 + ord(match[0])), text)
+
+
+def model_text(text: object) -> Markup:
+    """Escape text that a model or a suite wrote, and shut its direction marks in (``<bdi>``)."""
+    return Markup("<bdi>{}</bdi>").format(visible(str(text)))
+
+
+def _digest(code: str) -> str:
+    """The hash by which the page's security policy lets its own code, and nothing else, run."""
+    return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+
+
+def _check(result: CheckResult) -> CheckView:
+    two_sided = result.measure == "total_effect"
+    also = [0.0, result.at_most, *([-result.at_most] if two_sided else [])]
+    info = interval_info(
+        result.estimate, axis_of([result.estimate], also=also), result.at_most, two_sided=two_sided
+    )
+    return CheckView(result, interval_svg(info, 260))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        text=model_text,
+        number=numbers.number,
+        percent=numbers.percent,
+        p_value=numbers.p_value,
+        sample_size=numbers.sample_size,
+        defined_number=numbers.defined,
+    )
+    return environment

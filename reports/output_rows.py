@@ -1,0 +1,84 @@
+"""Effects on what the model says, treatment and controls beside each other on one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from audit.results import Finding
+from reports.figures.interval import axis_of, interval_info, interval_svg
+from reports.wording import Measure, measure_of
+
+
+class OutputRow(NamedTuple):
+    """One estimate; ``name`` says for which pairs, ``svg`` draws it on the measure's common axis."""
+
+    name: str
+    finding: Finding
+    svg: Markup
+
+
+class MeasureRows(NamedTuple):
+    """All estimates of one measure under one contrast."""
+
+    key: str
+    measure: Measure
+    rows: tuple[OutputRow, ...]
+
+
+class OutputGroup(NamedTuple):
+    """All output measures of one suite × contrast."""
+
+    suite: str
+    contrast: tuple[str, str]
+    measures: tuple[MeasureRows, ...]
+
+    @property
+    def title(self) -> str:
+        """How the group is called on the page."""
+        return f"{self.suite}: {' against '.join(self.contrast)}"
+
+
+def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
+    """Group findings by suite × contrast and, within, by measure; the treatment comes first.
+
+    A control with a contrast of its own (a neutral swap such as weekdays) is shown with every contrast of its
+    suite, for that is what it is compared with.
+    """
+    findings = list(findings)
+    contrasts = dict.fromkeys((f.suite, f.contrast) for f in findings if f.control is None)
+    groups = []
+    for suite, contrast in contrasts or dict.fromkeys((f.suite, f.contrast) for f in findings):
+        mine = [
+            finding
+            for finding in findings
+            if finding.suite == suite
+            and (finding.contrast == contrast or (finding.control and (suite, finding.contrast) not in contrasts))
+        ]
+        names = dict.fromkeys(finding.measure for finding in mine)
+        measures = tuple(_measure(name, [f for f in mine if f.measure == name]) for name in names)
+        groups.append(OutputGroup(suite, contrast, measures))
+    return tuple(groups)
+
+
+def _measure(name: str, findings: Sequence[Finding]) -> MeasureRows:
+    ordered = sorted(findings, key=lambda finding: (finding.control or "", finding.group or ""))
+    measure = measure_of(name)
+    axis = axis_of(ordered, also=[0.0, 1.0] if measure.unit == "share" else [0.0])
+    rows = tuple(
+        OutputRow(
+            _name(finding),
+            finding,
+            interval_svg(interval_info(finding, axis, neutral=measure.neutral), 200),
+        )
+        for finding in ordered
+    )
+    return MeasureRows(name, measure, rows)
+
+
+def _name(finding: Finding) -> str:
+    swap = f" ({' against '.join(finding.contrast)})" if finding.control else ""
+    group = f", {finding.group}" if finding.group else ""
+    return (f"Control: {finding.control}" if finding.control else "Pairs under test") + swap + group

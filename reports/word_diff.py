@@ -1,0 +1,57 @@
+"""Which words of two texts differ."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+
+class Segment(NamedTuple):
+    """A stretch of text and whether the other text lacks it."""
+
+    text: str
+    differs: bool
+
+
+class Swap(NamedTuple):
+    """A stretch of a prompt: the same in both texts, or what stands there in each."""
+
+    a: str
+    b: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two texts differ here."""
+        return self.a != self.b
+
+
+def compare_words(a: str, b: str) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """Mark the words that are in one text and not at that place in the other.
+
+    >>> [segment.text for segment in compare_words("a red car", "a car")[0] if segment.differs]
+    ['red ']
+
+    Args:
+        a, b: the texts.
+    Returns:
+        The segments of each text; joined they give the text back.
+    """
+    swaps = merge(a, b)
+    return (
+        tuple(Segment(swap.a, swap.differs) for swap in swaps if swap.a),
+        tuple(Segment(swap.b, swap.differs) for swap in swaps if swap.b),
+    )
+
+
+def merge(a: str, b: str) -> tuple[Swap, ...]:
+    """Lay two texts over each other, word by word; spaces and signs count as words of their own.
+
+    >>> merge("ask. She", "ask. He")
+    (Swap(a='ask. ', b='ask. '), Swap(a='She', b='He'))
+    """
+    words_a, words_b = re.findall(r"\w+|\W", a), re.findall(r"\w+|\W", b)
+    matcher = SequenceMatcher(None, words_a, words_b, autojunk=False)
+    return tuple(
+        Swap("".join(words_a[a1:a2]), "".join(words_b[b1:b2])) for _, a1, a2, b1, b2 in matcher.get_opcodes()
+    )

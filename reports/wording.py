@@ -1,0 +1,207 @@
+"""The plain words of the report: what verdicts, measures, labels and terms mean to a reader."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from audit.results import Estimate, Label, Verdict
+from reports.numbers import NOTHING, count, defined, has_interval, number, percent
+
+Unit = Literal["nats", "share", "count", "tokens", ""]
+
+
+class Measure(NamedTuple):
+    """How a measure is called, its unit, how to read it, and the value that means no difference."""
+
+    name: str
+    unit: Unit
+    sense: str
+    neutral: float = 0.0
+
+
+class Term(NamedTuple):
+    """An entry of the glossary."""
+
+    anchor: str
+    name: str
+    meaning: str
+
+
+#: What each verdict means for a release, in words that need no statistics.
+LEADS: Final[dict[Verdict, str]] = {
+    Verdict.PASS: "Every check stayed within its limit.",
+    Verdict.WAIVED: "A limit is exceeded, and a waiver accepts that for now.",
+    Verdict.INCONCLUSIVE: "The evidence is too thin to decide.",
+    Verdict.FAIL: "A limit for release is exceeded.",
+    Verdict.ERROR: "Not everything could be measured, so nothing is decided.",
+}
+NO_CHECKS: Final = "No limit was set, so there was nothing to decide."
+
+ADVICE: Final[dict[Verdict, str]] = {
+    Verdict.PASS: "Nothing that was checked stands in the way of a release.",
+    Verdict.WAIVED: "Release only under the terms of the waiver, and before it expires.",
+    Verdict.INCONCLUSIVE: "Do not read this as a pass: measure more pairs, or widen the suite.",
+    Verdict.FAIL: "Hold the release until the cause is removed or a waiver is signed.",
+    Verdict.ERROR: "Mend the run and measure again before you release.",
+}
+
+MEASURES: Final[dict[str, Measure]] = {
+    "flagged_heads": Measure(
+        "Heads that carry the bias", "count", "Attention heads that both show the bias and cause it."
+    ),
+    "total_effect": Measure(
+        "Total effect",
+        "nats",
+        "How much more the model favours the stereotyped reading when only the arm changes; "
+        "0 means no difference.",
+    ),
+    "likelihood_diff": Measure(
+        "Difference in likelihood",
+        "nats",
+        "How far apart the likelihoods of the two texts are, whichever is higher.",
+    ),
+    "pct_stereotype": Measure(
+        "Pairs that follow the stereotype",
+        "share",
+        "50 % is what a model without the stereotype shows.",
+        neutral=0.5,
+    ),
+    "generation_changed": Measure(
+        "Continuations that changed",
+        "share",
+        "Pairs whose continuations differ in more than the swapped words.",
+    ),
+    "generation_length": Measure(
+        "Difference in length", "tokens", "How much longer the continuation of the first arm is."
+    ),
+    "coreference_accuracy": Measure(
+        "Coreference accuracy", "share", "Pronouns read as their author meant them."
+    ),
+}
+
+LABELS: Final[dict[Label, str]] = {
+    "carries": "shows the bias and causes it",
+    "opposes": "shows the bias and works against it",
+    "moves": "looks elsewhere, without effect on the answer",
+    "acts": "changes the answer, without a consistent look",
+    "none": "neither",
+    "unmeasured": "not measured",
+}
+
+GLOSSARY: Final = (
+    Term(
+        "pair",
+        "Pair",
+        "Two texts that are alike but for the protected attribute, such as she and he. "
+        "Whatever differs in the model between them is due to that word.",
+    ),
+    Term("arm", "Arm", "One of the values that are swapped: she is one arm, he the other."),
+    Term(
+        "control",
+        "Control pair",
+        "A swap that should show no direction: the same words with two people of the same group "
+        "(nurse and secretary), or a neutral swap (Monday and Tuesday). It shows what happens for nothing.",
+    ),
+    Term(
+        "head",
+        "Attention head",
+        "A part of the model that decides which earlier words to look at. 15-7 is head 7 of layer 15; "
+        "both are counted from 0.",
+    ),
+    Term(
+        "bias",
+        "Signed bias",
+        "How much further a head's look shifts towards the noun that the stereotype ties to the word that "
+        "stands there, from −1 to 1. Positive: the look follows the stereotype; negative: against it; 0: no "
+        "difference. Where in the sentence the nouns stand cancels out.",
+    ),
+    Term(
+        "nie",
+        "Causal effect (NIE)",
+        "The natural indirect effect: what becomes of the model's answer when this head alone behaves as if "
+        "the other word stood there. In nats of log-odds; positive drives the stereotyped reading. "
+        "Attention alone explains no answer, so no head is called biased without it.",
+    ),
+    Term(
+        "rows",
+        "From the swapped word, from the last word",
+        "A head is read twice: where it looks from the swapped word (the pronoun), and from the word that "
+        "predicts what comes next.",
+    ),
+    Term(
+        "carries",
+        "Carries",
+        "Bias and causal effect are both beyond chance and beyond their smallest relevant size, and the effect "
+        "goes the way of the stereotype. Only these heads are flagged.",
+    ),
+    Term(
+        "opposes",
+        "Opposes",
+        "The same, but the effect goes against the stereotype. Removing such a head makes things worse.",
+    ),
+    Term("moves", "Moves", "The look changes with the arm, but the answer does not depend on it."),
+    Term("acts", "Acts", "The answer depends on the head, but its look at the two nouns does not follow the arm."),
+    Term(
+        "divergence",
+        "Divergence (JSD)",
+        "How differently a head spreads its look over both texts, in bits: 0 the same, 1 nothing in common. "
+        "Any swap moves heads, so it stands beside that of the controls and flags nothing.",
+    ),
+    Term(
+        "interval",
+        "Interval",
+        "The range that fits the data at 95 % confidence, with templates and nouns both taken as samples.",
+    ),
+    Term(
+        "adjusted",
+        "Adjusted p",
+        "The probability of such a result by chance, corrected for having tested many heads at once "
+        "(Benjamini–Hochberg).",
+    ),
+    Term(
+        "mde",
+        "Smallest visible effect (MDE)",
+        "What this audit would find four times out of five. Smaller effects may exist unseen.",
+    ),
+    Term("nat", "Nat", "Unit of log-odds. 0.1 nats shift an even choice by about 2.5 percentage points."),
+    Term(
+        "inconclusive",
+        "Inconclusive",
+        "The interval reaches across the limit, or the audit could not have seen an effect of the limit's size. "
+        "It is not a pass.",
+    ),
+    Term("waiver", "Waiver", "A signed acceptance of a failure, with an owner, a reason and a date of expiry."),
+)
+
+
+def measure_of(name: str) -> Measure:
+    """Look up a measure's words; an unknown one keeps its own name, spaced."""
+    return MEASURES.get(name) or Measure(name.replace("_", " ").capitalize(), "", "")
+
+
+def quantity(measure: str, value: float | None, *, signed: bool = False) -> str:
+    """Write a value in its measure's own unit, without the unit's name.
+
+    >>> quantity("pct_stereotype", 0.5), quantity("flagged_heads", 3.0), quantity("total_effect", None)
+    ('50.0 %', '3', '–')
+    """
+    match measure_of(measure).unit:
+        case "share":
+            return percent(value, signed=signed)
+        case "count":
+            return count(value)
+        case _:
+            return number(value, signed=signed)
+
+
+def interval(measure: str, estimate: Estimate) -> str:
+    """Write the interval of an estimate; a dash where it is unknown."""
+    if not has_interval(estimate):
+        return NOTHING
+    return f"{quantity(measure, estimate.ci_low)} to {quantity(measure, estimate.ci_high)}"
+
+
+def unit_name(measure: str, value: float | None) -> str:
+    """The unit to print after a value: nats or tokens; nothing for shares, counts and undefined values."""
+    unit = measure_of(measure).unit
+    return unit if unit in ("nats", "tokens") and defined(value) else ""

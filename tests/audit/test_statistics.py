@@ -1,0 +1,252 @@
+"""Tests, intervals and corrections: SciPy and slow loops are the oracles; simulations give coverage."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from audit.statistics import (
+    Fit,
+    benjamini_hochberg,
+    interval,
+    minimum_detectable_effect,
+    sign_flip,
+    simultaneous_bound,
+    two_way,
+    wilson,
+)
+from tests.audit.simulated import latin_square, slow_fit, two_factor_noise
+
+FAST = settings(max_examples=50, deadline=None)
+Array = npt.NDArray[np.float64]
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
+
+
+def matches_scipy(fit: Fit, sample: Array) -> None:
+    """The fit's one column is SciPy's one-sample t test of ``sample``."""
+    expected = stats.ttest_1samp(sample, 0)
+    assert fit.mean[0] == pytest.approx(sample.mean())
+    assert fit.p[0] == pytest.approx(expected.pvalue)
+    low, high = interval(fit)
+    bounds = expected.confidence_interval(0.95)
+    assert (low[0], high[0]) == pytest.approx((bounds.low, bounds.high))
+
+
+# --- the two-way test ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("templates", ["one", "all"])
+def test_units_that_share_nothing_are_scipys_t_test(templates: str) -> None:
+    sample = np.random.default_rng(1).normal(0.3, 1, 12)
+    labels = ["t"] * 12 if templates == "one" else [f"t{u}" for u in range(12)]
+    fit = two_way(sample[:, None], labels, list(range(12)))
+    matches_scipy(fit, sample)
+    assert (int(fit.df[0]), int(fit.units[0])) == (11, 12)
+    swapped = two_way(sample[:, None], list(range(12)), labels)
+    matches_scipy(swapped, sample)
+
+
+def test_templates_whose_items_never_recur_are_scipys_t_test_of_template_means() -> None:
+    rng = np.random.default_rng(2)
+    values = (rng.normal(0.5, 1, 8)[:, None] + rng.normal(0, 0.1, (8, 5))).ravel()
+    fit = two_way(values[:, None], np.repeat(np.arange(8), 5).tolist(), list(range(40)))
+    matches_scipy(fit, values.reshape(8, 5).mean(1))
+    assert int(fit.df[0]) == 7
+    assert (fit.clusters, fit.items) == (8, 40)
+
+
+@FAST
+@given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 6), st.floats(0.4, 1))
+def test_variance_equals_a_slow_loop_over_pairs_of_units(seed: int, k: int, m: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    cells = np.array([(t, i) for t in range(k) for i in range(m)])
+    kept = cells[np.sort(rng.permutation(len(cells))[: max(3, int(share * len(cells)))])]
+    templates, items = kept[:, 0].tolist(), kept[:, 1].tolist()
+    if min(len(set(templates)), len(set(items))) < 2:
+        return
+    values = 0.2 + two_factor_noise(rng, kept[:, 0], kept[:, 1], 2)
+    fit = two_way(values, templates, items)
+    for column in range(2):
+        mean, se, p, df = slow_fit(values[:, column], templates, items)
+        assert fit.mean[column] == pytest.approx(mean)
+        assert fit.se[column] == pytest.approx(se)
+        assert fit.p[column] == pytest.approx(p)
+        assert int(fit.df[column]) == df
+
+
+@FAST
+@given(st.integers(0, 10**6), st.floats(0.01, 100))
+def test_symmetries(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    template, item = latin_square(6, 6, 3)
+    values = 0.1 + two_factor_noise(rng, template, item, 3)
+    fit = two_way(values, template.tolist(), item.tolist())
+    flipped = two_way(-scale * values, template.tolist(), item.tolist())
+    np.testing.assert_allclose(flipped.mean, -scale * fit.mean)
+    np.testing.assert_allclose(flipped.p, fit.p)
+    order = rng.permutation(len(values))
+    names = [f"template {t}" for t in template[order]]
+    shuffled = two_way(values[order], names, item[order].tolist())
+    exchanged = two_way(values, item.tolist(), template.tolist())
+    for other in (shuffled, exchanged):
+        np.testing.assert_allclose(other.mean, fit.mean)
+        np.testing.assert_allclose(other.se, fit.se)
+        np.testing.assert_allclose(other.p, fit.p)
+
+
+def test_missing_values_are_left_out_column_by_column() -> None:
+    rng = np.random.default_rng(3)
+    template, item = latin_square(6, 6, 3)
+    values = two_factor_noise(rng, template, item, 3) + 0.2
+    values[rng.permutation(len(values))[:6], 1] = np.nan
+    values[:, 2] = np.nan
+    fit = two_way(values, template.tolist(), item.tolist())
+    there = ~np.isnan(values[:, 1])
+    alone = two_way(values[there, 1:2], template[there].tolist(), item[there].tolist())
+    assert fit.units.tolist() == [18, 12, 0]
+    assert (fit.mean[1], fit.se[1], fit.p[1]) == pytest.approx((alone.mean[0], alone.se[0], alone.p[0]))
+    assert np.isnan([fit.mean[2], fit.se[2], fit.p[2]]).all()
+
+
+@pytest.mark.parametrize("units", [1, 3])
+def test_one_template_and_one_item_have_no_test(units: int) -> None:
+    fit = two_way(np.arange(1.0, units + 1)[:, None], ["t"] * units, ["i"] * units)
+    assert np.isnan([fit.se[0], fit.p[0]]).all()
+    assert np.isnan(interval(fit)[0][0])
+
+
+@pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (0.1, np.nan), (-0.3, np.nan), (1e-9, np.nan)])
+def test_values_that_never_vary_are_null_or_untestable_never_certain(value: float, p: float) -> None:
+    template, item = latin_square(7, 7, 3)
+    fit = two_way(np.full((21, 1), value), template.tolist(), item.tolist())
+    np.testing.assert_array_equal(fit.p, [p])
+    assert fit.mean[0] == pytest.approx(value)
+
+
+# --- intervals, bounds, power ----------------------------------------------------------------------
+
+
+def small_fit() -> Fit:
+    template, item = latin_square(8, 8, 3)
+    values = 0.3 + two_factor_noise(np.random.default_rng(5), template, item, 3)
+    return two_way(values, template.tolist(), item.tolist())
+
+
+def test_interval_takes_a_level_for_each_measure() -> None:
+    fit = small_fit()
+    levels = np.array([0.5, 0.95, 0.999])
+    low, high = interval(fit, levels)
+    half = stats.t.ppf((1 + levels) / 2, fit.df) * fit.se
+    np.testing.assert_allclose(low, fit.mean - half)
+    np.testing.assert_allclose(high, fit.mean + half)
+
+
+def test_p_is_below_alpha_exactly_when_the_interval_excludes_zero() -> None:
+    template, item = latin_square()
+    values = two_factor_noise(np.random.default_rng(30), template, item, 2000)
+    fit = two_way(values, template.tolist(), item.tolist())
+    low, high = interval(fit)
+    np.testing.assert_array_equal(fit.p < 0.05, (low > 0) | (high < 0))
+
+
+def test_simultaneous_bound_is_bonferronis() -> None:
+    fit = small_fit()
+    for found, expected in (
+        (simultaneous_bound(fit, 1), interval(fit)),
+        (simultaneous_bound(fit, 20), interval(fit, 0.9975)),
+    ):
+        np.testing.assert_allclose(found[0], expected[0])
+        np.testing.assert_allclose(found[1], expected[1])
+
+
+@pytest.mark.parametrize("df", [19, 200])
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
+def test_the_detectable_effect_is_detected_with_the_power_asked_for(df: int, alpha: float) -> None:
+    found = float(minimum_detectable_effect(np.array([0.2]), np.array([df]), alpha, 0.8)[0])
+    assert found == pytest.approx((stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(0.8, df)) * 0.2)
+    power = stats.nct.sf(stats.t.ppf(1 - alpha / 2, df), df, found / 0.2)
+    assert power == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (57, 240)])
+def test_wilson_is_scipys(k: int, n: int) -> None:
+    expected = stats.binomtest(k, n).proportion_ci(0.9, method="wilson")
+    assert wilson(k, n, 0.9) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson(k, n)[0] <= k / n <= wilson(k, n)[1]
+
+
+def test_a_share_of_nothing_is_undefined() -> None:
+    assert np.isnan(np.array(wilson(0, 0), dtype=float)).all()
+
+
+# --- sign flips ------------------------------------------------------------------------------------
+
+
+def test_exact_sign_flips_are_scipys() -> None:
+    values = np.random.default_rng(6).normal(0.4, 1, (9, 3))
+    found = sign_flip(values, seed=0, draws=2**9)
+    for column in range(3):
+        expected = stats.permutation_test(
+            (values[:, column],), np.mean, permutation_type="samples", n_resamples=np.inf
+        )
+        assert found[column] == pytest.approx(expected.pvalue)
+
+
+def test_sampled_sign_flips_are_near_the_t_test_seeded_and_never_zero() -> None:
+    rng = np.random.default_rng(7)
+    values = rng.normal([0.0, 0.3, 3.0], 1, (60, 3))
+    before = pickle.dumps(np.random.get_state())  # noqa: NPY002 (the global state must not be touched)
+    found = sign_flip(values, seed=3, draws=4000)
+    assert pickle.dumps(np.random.get_state()) == before  # noqa: NPY002
+    np.testing.assert_array_equal(found, sign_flip(values, seed=3, draws=4000))
+    np.testing.assert_allclose(found, stats.ttest_1samp(values, 0).pvalue, atol=0.03)
+    assert found.min() == pytest.approx(1 / 4001)
+
+
+def test_by_default_there_are_enough_draws_to_pass_the_correction() -> None:
+    found = sign_flip(np.random.default_rng(8).normal(2, 0.5, (40, 3)), seed=0, q=0.05)
+    assert np.all((found > 0) & (found <= 0.05 / (10 * 3)))
+
+
+# --- Benjamini–Hochberg ----------------------------------------------------------------------------
+
+
+@FAST
+@given(P_VALUES)
+def test_benjamini_hochberg_is_scipys_and_undefined_does_not_count(p: list[float]) -> None:
+    expected = stats.false_discovery_control(p)
+    np.testing.assert_allclose(benjamini_hochberg(np.array(p)), expected, atol=1e-12)
+    with_gaps = benjamini_hochberg(np.array([np.nan, *p, np.nan]))
+    np.testing.assert_allclose(with_gaps, [np.nan, *expected, np.nan], atol=1e-12)
+
+
+@FAST
+@given(P_VALUES, st.integers(0, 20))
+def test_a_larger_family_counts_tests_that_are_not_listed(p: list[float], more: int) -> None:
+    expected = stats.false_discovery_control(p + [1.0] * more)[: len(p)]
+    np.testing.assert_allclose(benjamini_hochberg(np.array(p), m=len(p) + more), expected, atol=1e-12)
+
+
+@FAST
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30))
+def test_skipping_the_effect_of_heads_without_a_bias_changes_no_flag(
+    pairs: list[tuple[float, float]],
+) -> None:
+    p_bias, p_nie = np.array(pairs).T
+    p_flag = np.maximum(p_bias, p_nie)
+    possible = benjamini_hochberg(p_bias) <= 0.05
+    every = benjamini_hochberg(p_flag) <= 0.05
+    assert not np.any(every & ~possible)
+    spared = benjamini_hochberg(np.where(possible, p_flag, 1.0)) <= 0.05
+    np.testing.assert_array_equal(spared, every)
+
+
+def test_nothing_to_correct() -> None:
+    assert benjamini_hochberg(np.array([])).shape == (0,)
+    assert np.isnan(benjamini_hochberg(np.array([np.nan]))).all()
