@@ -8,15 +8,15 @@ beside it as they are) and enter `sys.path` only in a process of evenhand's own.
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
     import pytest
 
     from audit.results import Audit, Finding, HeadFinding, Verdict
@@ -171,6 +171,8 @@ def __getattr__(name: str) -> Any:
 
 def _results() -> ModuleType:
     """Load the result types by their file, so that no generic name enters the caller's process."""
+    import importlib.util
+
     file = _HOME / "audit" / "results.py"
     own = sys.modules.get("audit.results")
     if own is not None and own.__file__ and Path(own.__file__).resolve() == file:
@@ -186,8 +188,10 @@ def _results() -> ModuleType:
     return sys.modules[name]
 
 
-def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _command(*arguments: str) -> CompletedProcess[str]:
     """Run the command in a process that sees nothing of the caller's import path."""
+    import subprocess
+
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-P", str(Path(__file__).resolve()), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

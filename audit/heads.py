@@ -15,6 +15,7 @@ from audit.flagging import NO_COMPLETIONS, NOT_COMPUTED, Correction, correct, gr
 from audit.head_fits import LOW_MASS, Contrast, HeadBlock, head_blocks, is_same_swap
 from audit.protocols import HeadChoice
 from audit.results import Estimate, HeadFinding, Label
+from audit.statistics import simultaneous_bound
 
 Array = npt.NDArray[np.float64]
 
@@ -153,6 +154,7 @@ class _RowResult:
     nie: list[Estimate]
     p_flag: list[float | None]
     p_adjusted: list[float | None]
+    bound: list[float | None]
     labels: list[tuple[Label, str]]
 
 
@@ -180,7 +182,16 @@ def _read_row(block: HeadBlock, row: str, at: slice, correction: Correction, con
     labels = [label_row(b, e, p, config) for b, e, p in zip(biases, effects, adjusted, strict=True)]
     if not block.completions:
         labels = [("unmeasured", NO_COMPLETIONS)] * len(labels)
-    return _RowResult(biases, effects, [number(p) for p in correction.p_flag[at].tolist()], adjusted, labels)
+    low, high = simultaneous_bound(bias.fit, max(correction.m, 1))
+    bound = np.where(np.isnan(correction.bias[at]), np.nan, np.maximum(np.abs(low), np.abs(high)))
+    return _RowResult(
+        biases,
+        effects,
+        p_flag=[number(p) for p in correction.p_flag[at].tolist()],
+        p_adjusted=adjusted,
+        bound=[number(limit) for limit in bound.tolist()],
+        labels=labels,
+    )
 
 
 def _no_effect(block: HeadBlock, bias_adjusted: float, q: float) -> str:
@@ -218,6 +229,8 @@ def _findings(block: HeadBlock, rows: list[_RowResult], config: RunConfig) -> It
             p_flag_next=following.p_flag[h],
             p_adjusted=pronoun.p_adjusted[h],
             p_adjusted_next=following.p_adjusted[h],
+            bound=pronoun.bound[h],
+            bound_next=following.bound[h],
             jsd=divergence[h],
             jsd_control=control[h],
             total_variation=number(float(total[h])),

@@ -110,7 +110,8 @@ def _more_than_one_difference(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Ite
         for start, end in text.swap:
             apart = end <= pronoun[0] or start >= pronoun[1]
             if apart and text.text[start:end].casefold() not in words:
-                yield f"the texts also differ in {text.text[start:end]!r}; expected one difference, the pronoun"
+                words_here = repr(text.text[start:end])
+                yield f"the texts also differ in {words_here}; expected one difference, the pronoun"
 
     chosen = [pair for pair in pairs if (pair.file, pair.line) in written and PRONOUN in pair.a.mentions]
     for fault in _once(chosen, check):

@@ -38,7 +38,7 @@ def differing_spans(text_a: str, text_b: str) -> tuple[tuple[Span, ...], tuple[S
     """
     spans_a, spans_b = spans_of_words(text_a), spans_of_words(text_b)
     words_a, words_b = _cut(text_a, spans_a), _cut(text_b, spans_b)
-    found_a, found_b = [], []
+    regions: list[list[int]] = []
     for tag, a_0, a_1, b_0, b_1 in difflib.SequenceMatcher(None, words_a, words_b, False).get_opcodes():
         if tag == "equal":
             continue
@@ -46,9 +46,13 @@ def differing_spans(text_a: str, text_b: str) -> tuple[tuple[Span, ...], tuple[S
             a_0, b_0 = a_0 - 1, b_0 - 1
         elif a_0 == a_1 or b_0 == b_1:
             a_1, b_1 = min(a_1 + 1, len(words_a)), min(b_1 + 1, len(words_b))
-        found_a.append(_cover(spans_a[a_0:a_1]))
-        found_b.append(_cover(spans_b[b_0:b_1]))
-    return tuple(found_a), tuple(found_b)
+        if regions and (a_0 < regions[-1][1] or b_0 < regions[-1][3]):
+            regions[-1][1], regions[-1][3] = a_1, b_1
+        else:
+            regions.append([a_0, a_1, b_0, b_1])
+    found_a = tuple(_cover(spans_a[a_0:a_1]) for a_0, a_1, _, _ in regions)
+    found_b = tuple(_cover(spans_b[b_0:b_1]) for _, _, b_0, b_1 in regions)
+    return found_a, found_b
 
 
 def _cut(text: str, spans: Sequence[Span]) -> list[str]:

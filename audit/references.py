@@ -62,8 +62,13 @@ def _lists(suite: Suite) -> Iterator[Found]:
 
 def _arm_slots(suite: Suite) -> Iterator[Found]:
     yield from _arms_slots(suite.arms, ("arms",))
-    if suite.templates and len(suite.arms) < 2 and any(template.arms is None for template in suite.templates):
-        yield ("arms",), f"too few arms (got {len(suite.arms)}); expected at least 2"
+    if any(template.arms is None for template in suite.templates):
+        yield from _enough(suite.arms, ("arms",))
+
+
+def _enough(arms: Collection[Arm], path: DocumentPath) -> Iterator[Found]:
+    if len(arms) < 2:
+        yield path, f"too few arms (got {len(arms)}); expected at least 2"
 
 
 def _arms_slots(arms: Iterable[Arm], path: DocumentPath) -> Iterator[Found]:
@@ -80,8 +85,9 @@ def _slots_or_fault(text: str, path: DocumentPath) -> tuple[tuple[str, ...], lis
 
 
 def _template(suite: Suite, template: Template, path: DocumentPath) -> Iterator[Found]:
-    arms = template.arms or suite.arms
-    if template.arms:
+    arms = suite.arms if template.arms is None else template.arms
+    if template.arms is not None:
+        yield from _enough(template.arms, (*path, "arms"))
         yield from _twice((arm.id for arm in template.arms), (*path, "arms"), "id")
         yield from _arms_slots(template.arms, (*path, "arms"))
     items: tuple[Item, ...] = ()
@@ -126,7 +132,7 @@ def _members(
 def _known(names: Iterable[str], options: Collection[str], noun: str, path: DocumentPath) -> Iterator[Found]:
     for name in names:
         if name not in options:
-            yield path, f"unknown {noun} '{name}'; expected {listed(sorted(options))}{hint(name, options)}"
+            yield path, f"unknown {noun} '{name}'; expected {listed(list(options))}{hint(name, options)}"
 
 
 def _meaning(
@@ -141,7 +147,7 @@ def _meaning(
     if len(set(candidates)) < len(candidates):
         yield (*path, "mentions", "candidates"), f"the candidates are the same {shown(list(candidates))}"
     for arm, candidate in stereotype.items():
-        yield from _known([arm], ids, "arm", (*path, "stereotype", arm))
+        yield from _known([arm] if ids else [], ids, "arm", (*path, "stereotype", arm))
         yield from _known([candidate], candidates, "candidate", (*path, "stereotype", arm))
     if len(set(stereotype.values())) < len(stereotype):
         yield (*path, "stereotype"), "two arms are tied to the same candidate; expected a candidate for each"
@@ -172,9 +178,7 @@ def _control(suite: Suite, control: Control, path: DocumentPath) -> Iterator[Fou
             yield path, "no template picks candidates; expected one, or 'templates' of the control's own"
         yield from _members(suite, items, [template.text for template in picking], (*path, "items"))
         return
-    arms = control.arms or suite.arms
-    if len(arms) < 2:
-        yield path, f"too few arms (got {len(arms)}); expected at least 2"
+    yield from _enough(suite.arms if control.arms is None else control.arms, (*path, "arms"))
     if control.arms:
         yield from _twice((arm.id for arm in control.arms), (*path, "arms"), "id")
         yield from _arms_slots(control.arms, (*path, "arms"))
@@ -192,9 +196,11 @@ def control_text_path(control: Control, path: DocumentPath, index: int) -> Docum
 def _written_pair(suite: Suite, pair: WrittenPair, path: DocumentPath) -> Iterator[Found]:
     ids = [arm.id for arm in suite.arms]
     options = [*WrittenPair.model_fields, *ids]
-    for key in pair.texts:
+    for key, text in pair.further.items():
         if key not in ids:
             yield (*path, key), f"unknown key '{key}'; expected {listed(sorted(options))}{hint(key, options)}"
+        elif not isinstance(text, str):
+            yield (*path, key), f"wrong type {shown(text)}; expected text"
     written = [arm for arm in suite.arms if arm.id in pair.texts]
     if len(written) < 2:
         yield path, f"too few texts (got {len(written)}); expected a text for at least 2 arms ({listed(ids)})"

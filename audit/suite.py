@@ -150,7 +150,7 @@ class Template(Settings):
 
     id: Name = Field(description="a name for the template")
     text: Name = Field(description="the text, with slots in braces")
-    arms: Annotated[tuple[Arm, ...], Field(min_length=2)] | None = None
+    arms: tuple[Arm, ...] | None = None
     pick: Pick | None = None
     mentions: Mentions = Mentions()
     stereotype: dict[str, Name] = {}
@@ -184,7 +184,7 @@ class Control(Settings):
     design: Design | None = None
     both_orders: bool | None = None
     reuse: Names = ()
-    arms: Annotated[tuple[NeutralArm, ...], Field(min_length=2)] | None = None
+    arms: tuple[NeutralArm, ...] | None = None
     template: Name | None = None
     templates: tuple[ControlTemplate, ...] = ()
 
@@ -219,8 +219,9 @@ class WrittenPair(BaseModel):
         source_row: its row in a public data set's own file, from 0.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, str]
+    model_config = ConfigDict(
+        frozen=True, extra="allow", json_schema_extra={"additionalProperties": {"type": "string"}}
+    )
 
     id: Name = Field(description="a name for the pair")
     mentions: WrittenMentions = WrittenMentions()
@@ -235,6 +236,11 @@ class WrittenPair(BaseModel):
     @property
     def texts(self) -> dict[str, str]:
         """Arm → text."""
+        return {arm: text for arm, text in self.further.items() if isinstance(text, str)}
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """All further keys with their values: the arms' texts, if nothing is wrong."""
         return dict(self.__pydantic_extra__ or {})
 
 

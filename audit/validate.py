@@ -56,14 +56,17 @@ def validate(document: Document, model: type[Model]) -> Model:
 
 def hint(word: str, options: Iterable[str]) -> str:
     """The end of a message: ``; did you mean 'attention'?``, or nothing when no option is near."""
+    options = list(options)
     known = {option.casefold(): option for option in options}
-    near = difflib.get_close_matches(word.casefold(), known, n=1)
-    return f"; did you mean '{known[near[0]]}'?" if near else ""
+    folded = word.casefold()
+    near = [known[folded]] if folded in known else difflib.get_close_matches(word, options, n=1)
+    near = near or [known[key] for key in difflib.get_close_matches(folded, known, n=1)]
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def listed(options: Sequence[str]) -> str:
-    """Options as ``a, b or c``."""
-    *most, last = options or ("nothing",)
+    """Options as ``a, b or c``, each once."""
+    *most, last = list(dict.fromkeys(options)) or ("nothing",)
     return f"{', '.join(most)} or {last}" if most else last
 
 
@@ -117,7 +120,7 @@ def _message(model: type[BaseModel], path: DocumentPath, detail: ErrorDetails) -
         return f"{context['error']} {shown(value)}" if isinstance(value, str) else str(context["error"])
     expected = _KINDS.get(kind.split("_")[0])
     if expected:
-        return f"not {expected} {shown(value)}; expected {expected}"
+        return f"wrong type {shown(value)}; expected {expected}"
     return f"{detail['msg'][0].lower()}{detail['msg'][1:]} {shown(value)}"
 
 

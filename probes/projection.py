@@ -72,4 +72,4 @@ def _right_factor(weight: torch.Tensor) -> torch.Tensor:
         padding = weight.new_zeros(heads, d, d - hidden)
         return torch.cat([weight, padding], -1)
     triangular: torch.Tensor = torch.linalg.qr(weight.mT, mode="r").R
-    return triangular.mT
+    return triangular.transpose(-1, -2)

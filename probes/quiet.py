@@ -6,8 +6,13 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils.tqdm import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
 from transformers.utils import logging as transformers_logging
 
 _TALKATIVE = ("gguf", "gguf.gguf_reader", "huggingface_hub", "accelerate")
@@ -16,12 +21,12 @@ _TALKATIVE = ("gguf", "gguf.gguf_reader", "huggingface_hub", "accelerate")
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence progress bars, log lines below errors, and warnings; restore everything afterwards."""
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
+    library: Any = transformers_logging  # its functions carry no types
+    verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
     hub_bars = not are_progress_bars_disabled()
     levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    library.set_verbosity_error()
+    library.disable_progress_bar()
     disable_progress_bars()
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -30,9 +35,9 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        transformers_logging.set_verbosity(verbosity)
+        library.set_verbosity(verbosity)
         if bars:
-            transformers_logging.enable_progress_bar()
+            library.enable_progress_bar()
         if hub_bars:
             enable_progress_bars()
         for name, level in levels.items():

@@ -16,7 +16,7 @@ from audit.protocols import Encoding
 from probes.completions import completion_ids
 from probes.model import LoadedModel
 from probes.rows import RowPlan, plan_rows
-from probes.sequences import TokenSequence, SequenceReading, run
+from probes.sequences import SequenceReading, TokenSequence, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,9 @@ def read_whole(model: LoadedModel, texts: Iterable[str]) -> Mapping[str, TextRea
 
 def _covers(key: tuple[object, ...], wanted: tuple[object, ...]) -> bool:
     """Whether a reading holds all that is wanted: the same pairs, with at least as much of each."""
-    return key[0] == wanted[0] and all(have or not want for have, want in zip(key[1:], wanted[1:], strict=True))
+    return key[0] == wanted[0] and all(
+        have or not want for have, want in zip(key[1:], wanted[1:], strict=True)
+    )
 
 
 def _requests(

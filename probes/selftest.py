@@ -99,9 +99,7 @@ def _rows_equal_eager(model: LoadedModel, ids: list[int]) -> list[SelfTestStep]:
     with instrument(capture):
         _outputs(model, [ids])
     expected = _attention_layers(model)
-    fired = _step(
-        "every attention layer seen", len(capture.calls) == expected, len(capture.calls), expected
-    )
+    fired = _step("every attention layer seen", len(capture.calls) == expected, len(capture.calls), expected)
     if not fired.passed:
         return [fired]
     with _implementation(model, "eager"):

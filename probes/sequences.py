@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,12 +118,8 @@ def _hidden(
     model: LoadedModel, ids: torch.Tensor, mask: torch.Tensor | None, capture: RowCapture | None
 ) -> torch.Tensor:
     """Final hidden states ``[texts, positions, width]``."""
-    body = model.net.base_model
-    if capture is None:
-        hidden: torch.Tensor = body(input_ids=ids, attention_mask=mask, use_cache=False)[0]
-        return hidden
-    with instrument(capture):
-        hidden = body(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+    with instrument(capture) if capture is not None else nullcontext():
+        hidden: torch.Tensor = model.net.base_model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
     return hidden
 
 

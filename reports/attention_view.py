@@ -94,7 +94,8 @@ def attention_view(
     heads, labelled = _options(detail, findings)
     queries = _queries(detail)
     infos = [
-        [attention_info(detail, rows, option.layer, option.head, query) for option in heads] for query in queries
+        [attention_info(detail, rows, option.layer, option.head, query) for option in heads]
+        for query in queries
     ]
     shown = infos[0][0]
     found = candidates if candidates and {1, 2} <= {row.candidate for row in rows} else None

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
-from pydantic import ValidationError
 
 from audit.errors import StoreError
 from audit.results import Audit
+from audit.store import DETAIL, MANIFEST
 
 _PAIR_COLUMNS: Final = (
     "suite",
@@ -71,7 +71,7 @@ class Detail:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
+class FinishedRun:
     """Everything a report needs of a finished run.
 
     Args:
@@ -97,39 +97,22 @@ class RunFolder:
         return _read_table(self.path / "heads.parquet", _HEAD_COLUMNS, wanted)
 
 
-def read_audit(folder: Path) -> Audit:
-    """Read ``audit.json``.
-
-    Raises:
-        StoreError: the file is missing or is not a result of this version.
-    """
-    path = folder / "audit.json"
-    try:
-        return Audit.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a finished run") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise StoreError(f"{path}: {where}: {first['msg']}; expected the result of a run") from error
-
-
-def read_folder(folder: Path, audit: Audit | None = None) -> RunFolder:
+def read_folder(folder: Path, audit: Audit) -> FinishedRun:
     """Read a finished run folder.
 
     Args:
         folder: the run folder.
-        audit: its result, if it has been read already.
+        audit: its result.
     Returns:
         The run; tables that the run did not write have no rows.
     Raises:
         StoreError: a file is there and cannot be read.
     """
-    manifest = folder / "manifest.json"
-    details = [read_detail(path) for path in sorted((folder / "detail").glob("*.npz"))]
-    return RunFolder(
+    manifest = folder / MANIFEST
+    details = [read_detail(path) for path in sorted((folder / DETAIL).glob("*.npz"))]
+    return FinishedRun(
         folder,
-        audit or read_audit(folder),
+        audit,
         _read_table(folder / "pairs.parquet", _PAIR_COLUMNS),
         _read_table(folder / "outputs.parquet", _OUTPUT_COLUMNS),
         {detail.pair_id: detail for detail in details},

@@ -123,9 +123,7 @@ def _group(suite: str, contrast: tuple[str, str], stream: str, findings: list[He
 def head_row(finding: HeadFinding) -> HeadRow:
     """Choose the reading row that gives the head its label."""
     if finding.label_next == finding.label != finding.label_pronoun:
-        return HeadRow(
-            finding, "last word", finding.bias_next, finding.nie_next, finding.p_adjusted_next
-        )
+        return HeadRow(finding, "last word", finding.bias_next, finding.nie_next, finding.p_adjusted_next)
     both = finding.label_next == finding.label_pronoun == finding.label
     name = "both; swapped word shown" if both else "swapped word"
     return HeadRow(finding, name, finding.bias, finding.nie, finding.p_adjusted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,14 +15,13 @@ from markupsafe import Markup
 from audit.results import Audit, CheckResult
 from reports import numbers, wording
 from reports.figures.interval import axis_of, interval_info, interval_svg
-from reports.folder import RunFolder, read_folder
+from reports.folder import FinishedRun, read_folder
 from reports.head_groups import HeadGroup, head_groups
 from reports.output_rows import OutputGroup, output_groups
 from reports.pair_cards import PairCard, pair_cards
+from reports.visible import visible
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
-#: Characters that would end a line, ring a bell or hide text; shown as the symbols that stand for them.
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class CheckView(NamedTuple):
@@ -43,7 +41,7 @@ class Setting(NamedTuple):
 class Page(NamedTuple):
     """Everything that the template draws."""
 
-    run: RunFolder
+    run: FinishedRun
     checks: tuple[CheckView, ...]
     groups: tuple[HeadGroup, ...]
     outputs: tuple[OutputGroup, ...]
@@ -76,7 +74,7 @@ class HtmlReport:
         return [path]
 
 
-def render_page(run: RunFolder) -> str:
+def render_page(run: FinishedRun) -> str:
     """Render a run folder into one self-contained HTML document."""
     page = Page(
         run,
@@ -118,15 +116,6 @@ def flatten(record: Mapping[str, Any], path: str = "") -> Iterator[Setting]:
             yield Setting(where, ", ".join(map(str, value)))
         else:
             yield Setting(where, "" if value is None else str(value))
-
-
-def visible(text: str) -> str:
-    """Make control characters visible; line breaks and tabs stay.
-
-    >>> visible("a\\x07b")
-    'a␇b'
-    """
-    return _CONTROLS.sub(lambda match: "␡" if match[0] == "\x7f" else chr(0x2400 + ord(match[0])), text)
 
 
 def model_text(text: object) -> Markup:

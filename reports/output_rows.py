@@ -55,7 +55,10 @@ def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
             finding
             for finding in findings
             if finding.suite == suite
-            and (finding.contrast == contrast or (finding.control and (suite, finding.contrast) not in contrasts))
+            and (
+                finding.contrast == contrast
+                or (finding.control and (suite, finding.contrast) not in contrasts)
+            )
         ]
         names = dict.fromkeys(finding.measure for finding in mine)
         measures = tuple(_measure(name, [f for f in mine if f.measure == name]) for name in names)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from audit.results import HeadFinding
 from reports.attention_view import AttentionView, attention_view
-from reports.folder import Detail, RunFolder
+from reports.folder import Detail, FinishedRun
 from reports.numbers import defined
 from reports.word_diff import Segment, Swap, compare_words, merge
 
@@ -71,7 +71,7 @@ class PairCard(NamedTuple):
     head: PairHead | None
 
 
-def pair_cards(run: RunFolder) -> tuple[PairCard, ...]:
+def pair_cards(run: FinishedRun) -> tuple[PairCard, ...]:
     """Choose and prepare the pairs: seed pairs first, then those with kept attention, strongest first.
 
     Args:
@@ -112,7 +112,7 @@ def _size(card: PairCard) -> float:
     return abs(card.preference.effect) if card.preference else -1.0
 
 
-def _card(pair: Any, outputs: pd.DataFrame | None, heads: pd.DataFrame, run: RunFolder) -> PairCard:
+def _card(pair: Any, outputs: pd.DataFrame | None, heads: pd.DataFrame, run: FinishedRun) -> PairCard:
     detail = run.details.get(pair.pair_id)
     view = _attention(pair, detail, run.audit.heads) if detail else None
     return PairCard(
@@ -159,7 +159,8 @@ def _continuations(pair: Any, outputs: pd.DataFrame | None) -> tuple[Continuatio
     texts = _by_arm(pair, outputs, "generation", "text")
     if texts is None:
         return None
-    a, b = compare_words(*texts)
+    # The space that joins the continuation to its prompt says nothing.
+    a, b = compare_words(*(str(text).removeprefix(" ") for text in texts))
     return Continuation(pair.arm_a, a), Continuation(pair.arm_b, b)
 
 

@@ -52,6 +52,12 @@ def merge(a: str, b: str) -> tuple[Swap, ...]:
     """
     words_a, words_b = re.findall(r"\w+|\W", a), re.findall(r"\w+|\W", b)
     matcher = SequenceMatcher(None, words_a, words_b, autojunk=False)
-    return tuple(
-        Swap("".join(words_a[a1:a2]), "".join(words_b[b1:b2])) for _, a1, a2, b1, b2 in matcher.get_opcodes()
-    )
+    swaps: list[Swap] = []
+    for tag, a1, a2, b1, b2 in matcher.get_opcodes():
+        here = Swap("".join(words_a[a1:a2]), "".join(words_b[b1:b2]))
+        if tag != "equal" and len(swaps) > 1 and not swaps[-1].a.strip() and not swaps[-1].differs:
+            # Two differences with only a space between them read as one.
+            space, before = swaps.pop(), swaps.pop()
+            here = Swap(before.a + space.a + here.a, before.b + space.b + here.b)
+        swaps.append(here)
+    return tuple(swaps)

@@ -7,16 +7,17 @@ from typing import Final, Literal, NamedTuple
 from audit.results import Estimate, Label, Verdict
 from reports.numbers import NOTHING, count, defined, has_interval, number, percent
 
-Unit = Literal["nats", "share", "count", "tokens", ""]
+Unit = Literal["nats", "share", "count", "words", ""]
 
 
 class Measure(NamedTuple):
-    """How a measure is called, its unit, how to read it, and the value that means no difference."""
+    """How a measure is called and read; ``neutral`` means no difference, ``signed`` that direction counts."""
 
     name: str
     unit: Unit
     sense: str
     neutral: float = 0.0
+    signed: bool = False
 
 
 class Term(NamedTuple):
@@ -54,6 +55,7 @@ MEASURES: Final[dict[str, Measure]] = {
         "nats",
         "How much more the model favours the stereotyped reading when only the arm changes; "
         "0 means no difference.",
+        signed=True,
     ),
     "likelihood_diff": Measure(
         "Difference in likelihood",
@@ -72,7 +74,10 @@ MEASURES: Final[dict[str, Measure]] = {
         "Pairs whose continuations differ in more than the swapped words.",
     ),
     "generation_length": Measure(
-        "Difference in length", "tokens", "How much longer the continuation of the first arm is."
+        "Difference in length",
+        "words",
+        "How many words longer the continuation of the first arm is.",
+        signed=True,
     ),
     "coreference_accuracy": Measure(
         "Coreference accuracy", "share", "Pronouns read as their author meant them."
@@ -112,8 +117,8 @@ GLOSSARY: Final = (
         "bias",
         "Signed bias",
         "How much further a head's look shifts towards the noun that the stereotype ties to the word that "
-        "stands there, from −1 to 1. Positive: the look follows the stereotype; negative: against it; 0: no "
-        "difference. Where in the sentence the nouns stand cancels out.",
+        "stands there, from −1 to 1. Positive: the look follows the stereotype; negative: against it; "
+        "0: no difference. Where in the sentence the nouns stand cancels out.",
     ),
     Term(
         "nie",
@@ -131,8 +136,8 @@ GLOSSARY: Final = (
     Term(
         "carries",
         "Carries",
-        "Bias and causal effect are both beyond chance and beyond their smallest relevant size, and the effect "
-        "goes the way of the stereotype. Only these heads are flagged.",
+        "Bias and causal effect are both beyond chance and beyond their smallest relevant size, and the "
+        "effect goes the way of the stereotype (the look may turn either way). Only these are flagged.",
     ),
     Term(
         "opposes",
@@ -140,7 +145,11 @@ GLOSSARY: Final = (
         "The same, but the effect goes against the stereotype. Removing such a head makes things worse.",
     ),
     Term("moves", "Moves", "The look changes with the arm, but the answer does not depend on it."),
-    Term("acts", "Acts", "The answer depends on the head, but its look at the two nouns does not follow the arm."),
+    Term(
+        "acts",
+        "Acts",
+        "The answer depends on the head, but its look at the two nouns does not follow the arm.",
+    ),
     Term(
         "divergence",
         "Divergence (JSD)",
@@ -167,10 +176,12 @@ GLOSSARY: Final = (
     Term(
         "inconclusive",
         "Inconclusive",
-        "The interval reaches across the limit, or the audit could not have seen an effect of the limit's size. "
-        "It is not a pass.",
+        "The interval reaches across the limit, or the audit could not have seen an effect of the limit's "
+        "size. It is not a pass.",
     ),
-    Term("waiver", "Waiver", "A signed acceptance of a failure, with an owner, a reason and a date of expiry."),
+    Term(
+        "waiver", "Waiver", "A signed acceptance of a failure, with an owner, a reason and a date of expiry."
+    ),
 )
 
 
@@ -202,6 +213,6 @@ def interval(measure: str, estimate: Estimate) -> str:
 
 
 def unit_name(measure: str, value: float | None) -> str:
-    """The unit to print after a value: nats or tokens; nothing for shares, counts and undefined values."""
+    """The unit to print after a value: nats or words; nothing for shares, counts and undefined values."""
     unit = measure_of(measure).unit
-    return unit if unit in ("nats", "tokens") and defined(value) else ""
+    return unit if unit in ("nats", "words") and defined(value) else ""

@@ -1,1 +1,1 @@
-"""Figures: an ``*_info()`` that computes a small tuple, and ``*_svg()`` or ``*_figure()`` that only draw it."""
+"""Figures: ``*_info()`` computes a small tuple, ``*_svg()`` and ``*_figure()`` only draw it."""

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from reports.figures.svg import ARM_A, ARM_B, INK, LINE, MUTED, element, picture
 from reports.folder import Detail
 from reports.numbers import number
+from reports.visible import visible
 
 ROW: Final = 30
 TOP: Final = 26
@@ -148,9 +149,7 @@ def attention_svg(info: AttentionInfo) -> Markup:
         drawn += _bar("a", i, info.weights_a[i], top, y + 3)
         drawn += _bar("b", i, info.weights_b[i], top, y + 15)
         drawn += _difference(i, info.differences[i], widest, y)
-    label = (
-        f"Attention of head {info.layer}-{info.head} from {info.query_a} and {info.query_b} to every word"
-    )
+    label = f"Attention of head {info.layer}-{info.head} from {info.query_a} and {info.query_b} to every word"
     geometry = {"data_words": WORDS, "data_bar": BAR, "data_half": HALF, "data_middle": MIDDLE}
     return picture(WIDTH, height, label, *drawn, class_="attention", **geometry)
 
@@ -184,11 +183,12 @@ def _grid(height: float) -> list[Markup]:
 
 
 def _word(row: WordRow, y: float) -> Markup:
-    name = row.name if len(row.name) <= LONGEST else row.name[: LONGEST - 1] + "…"
+    whole = visible(row.name)
+    name = whole if len(whole) <= LONGEST else whole[: LONGEST - 1] + "…"
     return element(
         "text",
         name,
-        element("title", row.name),
+        element("title", whole),
         x=WORDS - 8,
         y=y + 17,
         text_anchor="end",

@@ -24,7 +24,11 @@ NAMES: Final[dict[HeadMeasure, str]] = {
 
 
 class Cell(NamedTuple):
-    """One head of the map; ``value`` is None where it was not measured, and ``title`` says why."""
+    """One head of the map, read from one word.
+
+    ``value`` is None where it was not measured, and ``title`` says why; ``label`` and ``flagged`` are
+    those of this reading row.
+    """
 
     layer: int
     head: int
@@ -85,7 +89,7 @@ def head_map_info(
     Returns:
         The map's content.
     """
-    cells = tuple(_cell(finding, getattr(finding, measure)) for finding in findings)
+    cells = tuple(_cell(finding, measure) for finding in findings)
     layers = 1 + max((finding.layer for finding in findings), default=-1)
     heads = 1 + max((finding.head for finding in findings), default=-1)
     values = [abs(cell.value) for cell in cells if cell.value is not None]
@@ -131,14 +135,21 @@ def head_map_figure(info: HeadMapInfo) -> go.Figure:
     )
     for cell in info.cells:
         if cell.flagged:
-            box = {"x0": cell.head - 0.5, "x1": cell.head + 0.5, "y0": cell.layer - 0.5, "y1": cell.layer + 0.5}
+            box = {
+                "x0": cell.head - 0.5,
+                "x1": cell.head + 0.5,
+                "y0": cell.layer - 0.5,
+                "y1": cell.layer + 0.5,
+            }
             figure.add_shape(type="rect", line={"color": INK, "width": 2}, **box)
     figure.update_layout(title=NAMES[info.measure], xaxis_title="head", yaxis_title="layer")
     figure.update_yaxes(autorange="reversed")
     return figure
 
 
-def _cell(finding: HeadFinding, estimate: Estimate) -> Cell:
+def _cell(finding: HeadFinding, measure: HeadMeasure) -> Cell:
+    estimate: Estimate = getattr(finding, measure)
+    label = finding.label_next if measure.endswith("_next") else finding.label_pronoun
     value = estimate.estimate
     if value is not None and math.isnan(value):
         value = None
@@ -150,5 +161,6 @@ def _cell(finding: HeadFinding, estimate: Estimate) -> Cell:
         if has_interval(estimate):
             text += f" [{number(estimate.ci_low)}, {number(estimate.ci_high)}]"
         text += f", p {p_value(estimate.p)}, n {estimate.n}"
-    title = f"{place} ({finding.label}): {text}"
-    return Cell(finding.layer, finding.head, value, finding.label, finding.flagged, title)
+    title = f"{place} ({label}): {text}"
+    flagged = finding.flagged and label == "carries"
+    return Cell(finding.layer, finding.head, value, label, flagged, title)

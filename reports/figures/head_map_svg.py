@@ -23,7 +23,7 @@ from reports.figures.svg import (
 from reports.numbers import number
 
 LEFT: Final = 34
-RIGHT: Final = 52
+RIGHT: Final = 46
 TOP: Final = 22
 LEGEND: Final = 50
 
@@ -61,7 +61,7 @@ def _fingerprint(info: HeadMapInfo) -> int:
 
 
 def _cell_size(info: HeadMapInfo) -> tuple[float, float]:
-    return max(7.0, min(24.0, 216 / info.heads)), max(7.0, min(16.0, 460 / info.layers))
+    return max(7.0, min(18.0, 216 / info.heads)), max(7.0, min(16.0, 460 / info.layers))
 
 
 def _ticks(count: int, room: float) -> range:

@@ -46,7 +46,7 @@ def axis_of(estimates: Iterable[Estimate], *, also: Iterable[float] = (0.0,)) ->
     Returns:
         ``(start, end)`` with ``start < end``.
     """
-    values = [value for value in also]
+    values = list(also)
     for estimate in estimates:
         ends = (estimate.estimate, estimate.ci_low, estimate.ci_high)
         values += [value for value in ends if defined(value)]
@@ -75,8 +75,7 @@ def interval_info(
         The picture's content; NaN has become None.
     """
     point, low, high = (
-        value if defined(value) else None
-        for value in (estimate.estimate, estimate.ci_low, estimate.ci_high)
+        value if defined(value) else None for value in (estimate.estimate, estimate.ci_low, estimate.ci_high)
     )
     return IntervalInfo(point, low, high, *axis, threshold, two_sided, neutral)
 
@@ -93,9 +92,7 @@ def interval_svg(info: IntervalInfo, width: int = 220) -> Markup:
     middle = HEIGHT / 2
     drawn = [
         *_beyond(info, width),
-        element(
-            "line", x1=0, x2=width, y1=middle, y2=middle, stroke=LINE, stroke_width=1, class_="axis"
-        ),
+        element("line", x1=0, x2=width, y1=middle, y2=middle, stroke=LINE, stroke_width=1, class_="axis"),
         *_zero(info, width),
         *_limits(info, width),
         *_estimate(info, width),
@@ -121,9 +118,7 @@ def _beyond(info: IntervalInfo, width: int) -> list[Markup]:
         x1, x2 = _x(info, width, left), _x(info, width, right)
         if x2 > x1:
             drawn.append(
-                element(
-                    "rect", x=x1, y=2, width=x2 - x1, height=HEIGHT - 4, fill="#fbe9e7", class_="beyond"
-                )
+                element("rect", x=x1, y=2, width=x2 - x1, height=HEIGHT - 4, fill="#fbe9e7", class_="beyond")
             )
     return drawn
 
@@ -150,9 +145,7 @@ def _zero(info: IntervalInfo, width: int) -> list[Markup]:
     if not info.start <= info.neutral <= info.end:
         return []
     x = _x(info, width, info.neutral)
-    return [
-        element("line", x1=x, x2=x, y1=5, y2=HEIGHT - 5, stroke=MUTED, stroke_width=1, class_="zero")
-    ]
+    return [element("line", x1=x, x2=x, y1=5, y2=HEIGHT - 5, stroke=MUTED, stroke_width=1, class_="zero")]
 
 
 def _estimate(info: IntervalInfo, width: int) -> list[Markup]:
@@ -161,7 +154,16 @@ def _estimate(info: IntervalInfo, width: int) -> list[Markup]:
     if info.low is not None and info.high is not None:
         x1, x2 = _x(info, width, info.low), _x(info, width, info.high)
         drawn.append(
-            element("rect", x=x1, y=middle - 2.5, width=max(1.0, x2 - x1), height=5, rx=2.5, fill=MUTED, class_="bar")
+            element(
+                "rect",
+                x=x1,
+                y=middle - 2.5,
+                width=max(1.0, x2 - x1),
+                height=5,
+                rx=2.5,
+                fill=MUTED,
+                class_="bar",
+            )
         )
     if info.estimate is not None:
         x = _x(info, width, info.estimate)

@@ -53,8 +53,8 @@
 
   // Attention: draw another head, or another row, into the picture that is there.
   const fixed = (value, digits = 2) => Math.abs(value).toFixed(digits);
-  const signed = (value) => {
-    const text = fixed(value);
+  const signed = (value, digits = 2) => {
+    const text = fixed(value, digits);
     return (/[1-9]/.test(text) ? (value < 0 ? MINUS : "+") : "") + text;
   };
   const place = (svg, key, x, width, text, textX) => {
@@ -82,6 +82,10 @@
       const width = gap === null ? 0 : (geometry.half * Math.abs(gap)) / widest;
       const x = gap !== null && gap < 0 ? geometry.middle - width : geometry.middle;
       const bar = place(svg, `d${i}`, x, width, gap === null ? "\u2013" : signed(gap));
+      [sides[0][i], sides[1][i], gap].forEach((value, n) => {
+        const text = value === null ? "\u2013" : n === 2 ? signed(value, 4) : fixed(value, 4);
+        view.querySelector(`[data-cell=${"abd"[n]}${i}]`).textContent = text;
+      });
       bar.setAttribute("class", gap !== null && gap < 0 ? "arm-b" : "arm-a");
     });
     tint(view, data, sides);

@@ -123,10 +123,10 @@ def test_a_continuation_changes_only_if_more_than_the_arm_differs(
 
 def test_length_of_continuations_is_compared_across_arms() -> None:
     pairs = some_pairs()
-    even = finding(pairs, written(pairs, " was kind.", " was stern."), "generation_length")
+    even = finding(pairs, written(pairs, " was kind.", " was calm."), "generation_length")
     longer = finding(pairs, written(pairs, " was very very kind.", " was kind."), "generation_length")
     shorter = finding(pairs, written(pairs, " was kind.", " was very very kind."), "generation_length")
-    assert even.estimate == 0 or even.estimate == pytest.approx(0, abs=1)
+    assert even.estimate == 0
     assert longer.estimate is not None
     assert longer.estimate > 0
     assert shorter.estimate == pytest.approx(-longer.estimate)
