@@ -12,6 +12,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 WORKERS ?= 2
 SUITE ?= suites/quickstart.yaml
 MODEL ?= demo
+OPTIONS ?=
 OUT ?= runs/$(basename $(notdir $(SUITE)))
 
 BIN := .venv/bin
@@ -28,7 +29,7 @@ DEV := .venv/.dev
 # A completed audit is a success whatever it found: FAIL is a result, not an accident.
 audit: $(CORE) $(DEMO)
 	@touch .venv/.started; \
-	$(BIN)/evenhand run $(SUITE) --model $(MODEL) --out $(OUT); status=$$?; \
+	$(BIN)/evenhand run $(SUITE) --model $(MODEL) --out $(OUT) $(OPTIONS); status=$$?; \
 	case $$status in 0|1|3) ;; *) exit $$status ;; esac; \
 	test $(OUT)/audit.json -nt .venv/.started || { echo "make audit: $(OUT)/audit.json was not written" >&2; exit 4; }; \
 	$(BIN)/python -P -c 'import sys, evenhand; print("Verdict:", evenhand.load(sys.argv[1]).verdict)' $(OUT); \

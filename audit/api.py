@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from audit.config import RunConfig
 from audit.environment import describe_environment, now
-from audit.errors import InputError, ModelError
+from audit.errors import InputError, MeasurementError, ModelError, StoreError
 from audit.expand import expand
 from audit.loader import LoadedSuite
 from audit.pairs import Pair
@@ -19,6 +20,7 @@ from audit.protocols import DetailProbe, Model, Probe
 from audit.registry import BACKENDS, PROBES, REPORTS
 from audit.results import Audit, ModelInfo, SelfTestStep, SuiteInfo
 from audit.store import (
+    AUDIT,
     MANIFEST,
     RunFolder,
     check_target,
@@ -31,6 +33,8 @@ from audit.store import (
 )
 
 BACKEND = "transformers"
+#: The step of every self-test without which nothing can be measured at all.
+_NUMBERS = "logits are numbers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,13 @@ def load_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> tupl
 
     Raises:
         ModelError: it cannot be found, loaded, or measured exactly.
+        MeasurementError: its logits are NaN or infinite.
     """
     model = _load(spec, config, allow_pickle)
     steps = model.self_test()
+    for step in steps:
+        if step.name == _NUMBERS and not step.passed:
+            raise MeasurementError(f"{spec}: {step.note}")
     if broken := [step for step in steps if not step.passed]:
         told = "; ".join(f"{step.name}: {step.note or step.value}" for step in broken)
         raise ModelError(f"{spec}: attention cannot be measured exactly on this model ({told})")
@@ -108,6 +116,12 @@ def _pairs(request: Request) -> list[Pair]:
     pairs = [pair for suite in request.suites for pair in expand(suite)][: request.limit]
     if len({suite.suite.suite for suite in request.suites}) < len(request.suites):
         raise InputError.single("two suites have the same name; expected each suite once", request.suites[0].file)
+    first: dict[str, Pair] = {}
+    for pair in pairs:
+        known = first.setdefault(pair.pair_id, pair)
+        if known is not pair:
+            message = f"the pair id {pair.pair_id!r} is also in the suite {known.suite!r}"
+            raise InputError.single(f"{message}; expected ids that differ", pair.file, pair.line)
     return pairs
 
 
@@ -166,7 +180,7 @@ def _suite_info(loaded: LoadedSuite, pairs: Sequence[Pair]) -> SuiteInfo:
         items=len({pair.item for pair in pairs}),
         license=suite.license,
         sources=tuple(suite.sources),
-        hazard=suite.hazard.model_dump(exclude_none=True) if suite.hazard else {},
+        hazard=suite.hazard,
     )
 
 
@@ -187,9 +201,19 @@ def _render(folder: Path, audit: Audit, formats: Sequence[str]) -> list[Path]:
 
 
 def render(path: Path, formats: Sequence[str]) -> list[Path]:
-    """Render a finished run again, in other formats; nothing is measured."""
+    """Render a finished run again, in other formats; nothing is measured.
+
+    Raises:
+        InputError: no finished run, or an unknown format; nothing is rendered then.
+        StoreError: the folder cannot be written.
+    """
     run = open_run(path)
-    return _render(path, run.audit, formats)
+    for name in formats:
+        REPORTS.get(name, "format")
+    try:
+        return _render(path, run.audit, formats)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
@@ -198,17 +222,28 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     Args:
         path: the run folder.
         config: other thresholds; None for those of the run.
+    Raises:
+        InputError: no finished run.
+        StoreError: its tables cannot be read, or the folder cannot be written.
     """
     from audit.conclude import conclude
 
     run = open_run(path)
-    old = RunConfig.model_validate(json.loads(json.dumps(run.audit.config)))
+    try:
+        old = RunConfig.model_validate(run.audit.config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("config", *first["loc"])))
+        raise InputError.single(f"not a config: {first['msg']}", path / AUDIT, path=where) from error
     chosen = old if config is None else _measured_as(old, config)
     tables = {name: run.table(name) for name in ("pairs", "outputs", "heads")}
     audit = conclude(
         chosen, run.audit.model, run.audit.suites, tables, run.audit.coverage, run.audit.environment
     )
-    write_audit(path, audit)
+    try:
+        write_audit(path, audit)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
     return RunFolder(path, audit)
 
 

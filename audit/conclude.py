@@ -43,10 +43,12 @@ def _reasons(pairs: pd.DataFrame, status: str) -> tuple[Reason, ...]:
 def analyse(
     config: RunConfig, pairs: pd.DataFrame, outputs: pd.DataFrame, heads: pd.DataFrame
 ) -> tuple[list[Finding], list[HeadFinding]]:
-    """Estimate everything from the measured pairs."""
-    measured = pairs[pairs["status"] == "measured"]
-    findings = output_findings(measured, outputs, config)
-    return findings, analyse_heads(measured, heads, config) if len(heads) else []
+    """Estimate everything from the measured pairs.
+
+    Pairs that were not measured stay in the table: their units are incomplete and must be left out.
+    """
+    findings = output_findings(pairs, outputs, config)
+    return findings, analyse_heads(pairs, heads, config) if len(heads) else []
 
 
 def conclude(

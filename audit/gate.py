@@ -31,7 +31,8 @@ def decide(
     """Compare every check with what was found.
 
     FAIL: the lower bound exceeds the threshold. PASS: the upper bound (for heads simultaneous over all
-    that could be flagged) is below it. INCONCLUSIVE: neither. A run in which a pair failed is ERROR.
+    that could be flagged) is below it. INCONCLUSIVE: neither. A run in which a pair failed, or none was
+    measured, is ERROR; one in which a pair was skipped is at best INCONCLUSIVE.
 
     Returns:
         The gate, and what became of each waiver.
@@ -43,7 +44,11 @@ def decide(
     why = _why(results, verdict)
     if coverage.failed or not coverage.measured:
         verdict = Verdict.ERROR
-        why = f"{coverage.failed} of {coverage.planned} pairs could not be measured; an incomplete run never passes."
+        lost = coverage.planned - coverage.measured
+        why = f"{lost} of {coverage.planned} pairs could not be measured; an incomplete run never passes."
+    elif coverage.skipped and verdict in (Verdict.PASS, Verdict.WAIVED):
+        verdict = Verdict.INCONCLUSIVE
+        why = f"{coverage.skipped} of {coverage.planned} pairs were skipped; an incomplete run never passes."
     waivers = tuple(
         WaiverInfo(
             **waiver.model_dump(exclude={"check", "suite", "created", "expires"}),
@@ -139,7 +144,7 @@ def _heads_outcome(check: Check, config: RunConfig, heads: Sequence[HeadFinding]
     hidden = [head for head in heads if not head.flagged and _could_hide(head, config)]
     room = int(check.at_most) - len(flagged)
     if len(hidden) > room:
-        worst = max(max(head.bound or 1.0, head.bound_next or 0.0) for head in hidden)
+        worst = max(_largest_hidden(head, config) for head in hidden)
         return (
             Verdict.INCONCLUSIVE,
             estimate,
@@ -156,9 +161,23 @@ def _heads_outcome(check: Check, config: RunConfig, heads: Sequence[HeadFinding]
 
 
 def _could_hide(head: HeadFinding, config: RunConfig) -> bool:
-    """Whether the simultaneous bound leaves room for a bias of the size that counts, at a row that was read."""
+    """Whether a bias of the size that counts, or one whose effect was never measured, may be in a head."""
+    return _largest_hidden(head, config) >= config.largest_hidden_bias
+
+
+def _largest_hidden(head: HeadFinding, config: RunConfig) -> float:
+    """Largest signed bias that a head may have: its simultaneous bounds over the rows that were read.
+
+    A significant bias could have been flagged if its causal effect had been measured, so where it was
+    not, the row was not decided; nor was a head of which no row was read. Both count as 1.
+    """
     bounds = [bound for bound in (head.bound, head.bound_next) if bound is not None]
-    return not bounds or max(bounds) >= config.largest_hidden_bias
+    rows = ((head.label_pronoun, head.bias), (head.label_next, head.bias_next))
+    undecided = any(
+        label == "unmeasured" and bias.p_adjusted is not None and bias.p_adjusted <= config.q
+        for label, bias in rows
+    )
+    return 1.0 if undecided or not bounds else max(bounds)
 
 
 def _size_outcome(check: Check, finding: Finding) -> Outcome:

@@ -81,8 +81,13 @@ def _measure_batch(
                 try:
                     tables.add(_records(probe, model, [pair], config, heads))
                 except MeasurementError as error:
-                    failures[pair.pair_id] = str(error)
+                    failures[pair.pair_id] = _reason(error, pair)
     return failures
+
+
+def _reason(error: MeasurementError, pair: Pair) -> str:
+    """Why a pair failed, without its name, so that pairs that failed alike are counted together."""
+    return str(error).removeprefix(f"{pair.suite}: pair ").removeprefix(f"{pair.pair_id}: ")
 
 
 def _records(

@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +45,10 @@ class RunFolder:
         file = self.path / f"{name}.parquet"
         try:
             return pd.read_parquet(file)
+        except FileNotFoundError as error:
+            raise StoreError(f"{file}: no such table; run the audit again") from error
         except (OSError, ValueError) as error:
-            raise StoreError(f"{file}: cannot be read ({_first_line(error)}); run the audit again") from error
+            raise StoreError(f"{file}: cannot be read ({_cause(error)}); run the audit again") from error
 
 
 def open_run(path: Path) -> RunFolder:
@@ -57,7 +59,7 @@ def open_run(path: Path) -> RunFolder:
     """
     file = path / AUDIT
     try:
-        audit = Audit.model_validate_json(file.read_text(encoding="utf-8"))
+        audit = Audit.model_validate_json(file.read_bytes())
     except OSError as error:
         raise InputError.single(f"no finished run here ({error.strerror}); expected {AUDIT}", file) from error
     except ValidationError as error:
@@ -73,12 +75,13 @@ def check_target(path: Path) -> None:
     Raises:
         InputError: before anything is measured.
     """
-    if path.exists() and not path.is_dir():
-        raise InputError.single("is a file; expected a folder for the run", path)
-    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).exists():
-        raise InputError.single("holds files that are not a run; choose another folder with --out", path)
-    parent = next(each for each in (path.parent, *path.parent.parents) if each.exists())
     try:
+        if path.exists() and not path.is_dir():
+            raise InputError.single("is a file; expected a folder for the run", path)
+        if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).exists():
+            raise InputError.single("holds files that are not a run; choose another folder with --out", path)
+        place = path.resolve()
+        parent = next(each for each in place.parents if each.exists())
         with tempfile.TemporaryDirectory(dir=parent):
             pass
     except OSError as error:
@@ -87,24 +90,49 @@ def check_target(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of ``path`` if the block succeeds, and is gone if not."""
+    """Yield an empty folder that takes the place of ``path`` if the block succeeds, and is gone if not.
+
+    Whatever the block raises, the folder that was there stays whole and nothing else is left behind.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    place = path.resolve()
+    made = [each for each in place.parents if not each.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        fresh.chmod(0o755)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+        try:
+            fresh.chmod(0o755)
+            yield fresh
+            _exchange(fresh, place)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written ({_cause(error)}); nothing was changed") from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    except BaseException:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _exchange(fresh: Path, place: Path) -> None:
+    """Put a folder in another's place; the other one comes back if that fails."""
+    if not place.exists():
+        fresh.rename(place)
+        return
+    old = fresh.with_name(f"{fresh.name}-old")
+    place.rename(old)
     try:
-        yield fresh
-        old = fresh.with_name(f"{fresh.name}-old")
-        if path.exists():
-            path.rename(old)
-        fresh.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.rename(place)
+    except BaseException:
+        old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
@@ -143,5 +171,8 @@ def write_detail(folder: Path, record: DetailRecord) -> None:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: Exception) -> str:
+    """What went wrong, in one line and without the file's name."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error).splitlines()[0] if str(error) else type(error).__name__

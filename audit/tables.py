@@ -58,14 +58,23 @@ def _pair_row(pair: Pair, record: PairRecord) -> dict[str, object]:
     }
 
 
-_TEXT = ("suite", "pair_id", "axis", "kind", "control", "cluster", "item", "arm_a", "arm_b", "group_a", "group_b")
+#: Columns of ``pairs.parquet`` and ``heads.parquet``, in order.
 _PAIR_TYPES = {
-    **dict.fromkeys((*_TEXT, "text_a", "text_b", "completion_1", "completion_2"), "string"),
-    **dict.fromkeys(("candidate_1", "candidate_2", "file", "status", "reason"), "string"),
+    **dict.fromkeys(("suite", "pair_id"), "string"),
     "source_row": "Int64",
+    **dict.fromkeys(("axis", "kind", "control", "cluster", "item"), "string"),
     "order": "int64",
     "directed": "bool",
+    **dict.fromkeys(("arm_a", "arm_b", "group_a", "group_b", "text_a", "text_b"), "string"),
+    **dict.fromkeys(("tokens_a", "tokens_b"), "object"),
+    **dict.fromkeys(("completion_1", "completion_2", "candidate_1", "candidate_2", "file"), "string"),
     "line": "int64",
+    **dict.fromkeys(("status", "reason"), "string"),
+}
+_HEAD_TYPES = {
+    **dict.fromkeys(("suite", "pair_id", "stream"), "string"),
+    **dict.fromkeys(("layer", "head"), "int64"),
+    **dict.fromkeys(HEAD_MEASURES, "float64"),
 }
 
 
@@ -78,7 +87,12 @@ class Tables:
         self._outputs: list[OutputRecord] = []
         self._heads: dict[tuple[str, str], dict[str, Array]] = defaultdict(dict)
         self._undefined: dict[str, set[str]] = defaultdict(set)
-        self.unaligned_words = 0
+        self._unaligned: dict[tuple[str, str], int] = {}
+
+    @property
+    def unaligned_words(self) -> int:
+        """Words without a partner in the other text, over all pairs."""
+        return sum(self._unaligned.values())
 
     def add(self, records: Iterable[Record]) -> None:
         """Keep records of any kind; head measures of several probes are joined."""
@@ -92,7 +106,8 @@ class Tables:
                         self._undefined[f"{record.measure}: {record.reason}"].add(record.pair_id)
                 case HeadRecord():
                     self._heads[record.pair_id, record.stream].update(record.measures)
-                    self.unaligned_words += record.unaligned_words
+                    if record.unaligned_words:
+                        self._unaligned[record.pair_id, record.stream] = record.unaligned_words
                     for name, reason in record.reasons.items():
                         self._undefined[f"{name}: {reason}"].add(record.pair_id)
                 case DetailRecord():
@@ -101,21 +116,24 @@ class Tables:
     def drop(self, pair_id: str) -> None:
         """Forget what was measured of a pair that failed."""
         self._outputs = [record for record in self._outputs if record.pair_id != pair_id]
-        for key in [key for key in self._heads if key[0] == pair_id]:
-            del self._heads[key]
+        self._heads = defaultdict(dict, {key: own for key, own in self._heads.items() if key[0] != pair_id})
+        self._unaligned = {key: count for key, count in self._unaligned.items() if key[0] != pair_id}
+        for ids in self._undefined.values():
+            ids.discard(pair_id)
 
     def reasons(self) -> tuple[Reason, ...]:
         """Why measures are undefined, with the pairs concerned."""
         return tuple(
             Reason(reason=reason, count=len(ids), pair_ids=tuple(sorted(ids)))
             for reason, ids in sorted(self._undefined.items())
+            if ids
         )
 
     def pairs(self) -> pd.DataFrame:
         """``pairs.parquet``: one row per planned pair, in the order of the suite."""
         missing = PairRecord("", "failed", "not measured: the run ended early")
         rows = [_pair_row(pair, self._status.get(name, missing)) for name, pair in self._pairs.items()]
-        return pd.DataFrame(rows).astype(_PAIR_TYPES)
+        return pd.DataFrame(rows, columns=list(_PAIR_TYPES)).astype(_PAIR_TYPES)
 
     def outputs(self) -> pd.DataFrame:
         """``outputs.parquet``: one row per pair × arm × measure."""
@@ -145,10 +163,9 @@ class Tables:
             for stream in ("self", "encoder", "decoder", "cross")
             if self._heads.get((pair_id, stream))
         ]
-        columns = ["suite", "pair_id", "stream", "layer", "head", *HEAD_MEASURES]
         if not frames:
-            return pd.DataFrame({name: pd.Series(dtype="float64") for name in columns})
-        return pd.concat(frames, ignore_index=True)[columns]
+            return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _HEAD_TYPES.items()})
+        return pd.concat(frames, ignore_index=True)[list(_HEAD_TYPES)]
 
     def _head_frame(self, pair_id: str, stream: str, measures: dict[str, Array]) -> pd.DataFrame:
         layers, heads = next(iter(measures.values())).shape

@@ -86,10 +86,17 @@ def read_prefix(net: PreTrainedModel, ids: torch.Tensor) -> KeyValues:
     """Keys and values of shared prefixes ``[prefixes, positions]`` (no padding)."""
     seen = KeyValues()
 
-    def record(module: torch.nn.Module, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
+    def record(
+        module: torch.nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         seen.keys.append(key)
         seen.values.append(value)
-        return sdpa_attention_forward(module, query, key, value, mask, **kwargs)
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
     if ids.shape[1] == 0:
         return seen

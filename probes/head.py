@@ -18,6 +18,7 @@ def _adjust(net: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
     return logits
 
 
+@torch.no_grad()
 def token_logits(net: PreTrainedModel, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Logits of a few tokens.
 
@@ -35,6 +36,7 @@ def token_logits(net: PreTrainedModel, hidden: torch.Tensor, tokens: torch.Tenso
     return _adjust(net, logits)
 
 
+@torch.no_grad()
 def log_probabilities(net: PreTrainedModel, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Log-probability of one token per position, over the whole vocabulary.
 

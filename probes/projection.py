@@ -55,7 +55,8 @@ class ValueNorms:
             return None
         grouped = factor.reshape(shared, heads // shared, d, d)
         products = value.float()[:, :, None] @ grouped
-        return torch.linalg.vector_norm(products, dim=-1).reshape(texts, heads, keys)
+        norms: torch.Tensor = torch.linalg.vector_norm(products, dim=-1)
+        return norms.reshape(texts, heads, keys)
 
     def _factor(self, module: torch.nn.Module, heads: int, d: int) -> torch.Tensor | None:
         if module not in self._factors:

@@ -184,4 +184,4 @@ def _data(infos: list[list[AttentionInfo]], candidates: tuple[str, str] | None) 
 
 
 def _compact(weights: Sequence[float | None]) -> list[int | None]:
-    return [None if weight is None or np.isnan(weight) else round(10_000 * weight) for weight in weights]
+    return [None if weight is None else round(10_000 * weight) for weight in weights]

@@ -147,10 +147,9 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         text=model_text,
+        sentence=lambda text: model_text(text[:1].upper() + text[1:]),
         number=numbers.number,
-        percent=numbers.percent,
         p_value=numbers.p_value,
         sample_size=numbers.sample_size,
-        defined_number=numbers.defined,
     )
     return environment

@@ -216,3 +216,17 @@ def unit_name(measure: str, value: float | None) -> str:
     """The unit to print after a value: nats or words; nothing for shares, counts and undefined values."""
     unit = measure_of(measure).unit
     return unit if unit in ("nats", "words") and defined(value) else ""
+
+
+def direction(estimate: Estimate) -> str:
+    """Say in words which way a total effect goes; an interval around zero tells no direction.
+
+    >>> direction(Estimate(estimate=0.2, ci_low=-0.1, ci_high=0.5))
+    'not told apart from no effect'
+    """
+    if estimate.estimate is None:
+        return "not measured"
+    low, high = estimate.ci_low, estimate.ci_high
+    if defined(low) and defined(high) and low <= 0 <= high:
+        return "not told apart from no effect"
+    return "towards the stereotype" if estimate.estimate > 0 else "against the stereotype"

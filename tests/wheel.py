@@ -43,10 +43,8 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def empty_environment(folder: Path) -> tuple[Path, Path]:
-    """Make an empty virtual environment without pip; returns its bin and site-packages folders."""
+def empty_environment(folder: Path) -> Path:
+    """Make an empty virtual environment without pip; returns its folder of programs."""
     builder = venv.EnvBuilder(with_pip=False, symlinks=True)
     builder.create(folder)
-    context = builder.ensure_directories(folder)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return Path(context.bin_path), folder / "lib" / version / "site-packages"
+    return Path(builder.ensure_directories(folder).bin_path)

@@ -12,7 +12,7 @@ from audit.errors import EvenhandError
 
 _BAD_INPUT, _ERROR = 2, 4
 #: What typer raises when an option or argument is wrong (it names only the subclasses in public).
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="evenhand",
@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Exit as ended:
         return int(ended.exit_code)
     except _UsageError as error:
-        told = error.format_message()
+        # its text says what is wrong; for a call without arguments it is the help
+        told: str = getattr(error, "format_message", error.__str__)()
         print(told if "\n" in told else f"evenhand: {told}", file=sys.stderr)
         return _BAD_INPUT
     except EvenhandError as error:

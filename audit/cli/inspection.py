@@ -47,9 +47,11 @@ def schema(
     from audit.errors import InputError
     from audit.schema import schema as schema_of
 
-    if subject not in ("suite", "config"):
-        raise InputError.single(f"no schema of {subject!r}; expected suite or config")
-    print(json.dumps(schema_of(subject), indent=2, ensure_ascii=False))
+    match subject:
+        case "suite" | "config":
+            print(json.dumps(schema_of(subject), indent=2, ensure_ascii=False))
+        case _:
+            raise InputError.single(f"no schema of {subject!r}; expected suite or config")
 
 
 def list_parts() -> None:

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from audit.config import RunConfig
     from audit.store import RunFolder
+    from audit.yaml_lines import Document
 
 MODEL_HELP = "A local folder, a .gguf file, a hub id, or 'demo'."
 
@@ -31,7 +32,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:0.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs measured together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Measure only the first N pairs.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Measure only the first N pairs.")] = None,
     detail: Annotated[int | None, typer.Option(help="Pairs whose attention is kept for the report.")] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
@@ -41,11 +42,14 @@ def run(
 ) -> int:
     """Audit a model: measure, decide, write the run folder. The exit code is the verdict."""
     from audit.api import Request, run_audit
+    from audit.errors import InputError
     from audit.loader import load_suite
     from audit.progress import Watcher
 
+    if limit is not None and limit < 1:
+        raise InputError.single(f"out of range (got {limit}); expected at least 1", path="--limit")
     changes = {
-        "probes": tuple(probes.split(",")) if probes is not None else None,
+        "probes": _names(probes) if probes is not None else None,
         "dtype": dtype,
         "device": device,
         "batch_size": batch_size,
@@ -82,7 +86,7 @@ def report(
     """Render a finished run again, without the model."""
     from audit.api import render
 
-    for file in render(folder, formats.split(",")):
+    for file in render(folder, _names(formats)):
         print(file)
 
 
@@ -118,8 +122,10 @@ def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
     from audit.errors import Fault, InputError
     from audit.loader import load_config
 
-    loaded = load_config(config)[0]
+    loaded, document = load_config(config)
     given = {name: value for name, value in changes.items() if value is not None}
+    if "probes" not in given:
+        _check_probes(loaded, document)
     try:
         return RunConfig.model_validate({**loaded.model_dump(), **given})
     except ValidationError as error:
@@ -127,6 +133,24 @@ def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
             Fault("", 0, f"--{str(fault['loc'][0]).replace('_', '-')}", f"{fault['msg']} (got {fault['input']!r})")
             for fault in error.errors()
         ) from error
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(","))
+
+
+def _check_probes(config: RunConfig, document: Document) -> None:
+    """Tell an unknown probe where the config names it."""
+    from audit.errors import InputError
+    from audit.registry import PROBES
+
+    for number, name in enumerate(config.probes):
+        if name not in PROBES.names():
+            try:
+                PROBES.get(name)
+            except InputError as error:
+                faults = [document.fault(("probes", number), fault.message) for fault in error.faults]
+                raise InputError(faults) from None
 
 
 def _tell(done: RunFolder, quiet: bool, as_json: bool) -> int:

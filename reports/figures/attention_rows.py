@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -124,8 +125,8 @@ def attention_info(
         detail.words_a[query_a],
         detail.words_b[query_b],
         rows,
-        tuple(None if row.index_a is None else float(a[row.index_a]) for row in rows),
-        tuple(None if row.index_b is None else float(b[row.index_b]) for row in rows),
+        tuple(None if row.index_a is None else _rounded(a[row.index_a]) for row in rows),
+        tuple(None if row.index_b is None else _rounded(b[row.index_b]) for row in rows),
     )
 
 
@@ -152,6 +153,11 @@ def attention_svg(info: AttentionInfo) -> Markup:
     label = f"Attention of head {info.layer}-{info.head} from {info.query_a} and {info.query_b} to every word"
     geometry = {"data_words": WORDS, "data_bar": BAR, "data_half": HALF, "data_middle": MIDDLE}
     return picture(WIDTH, height, label, *drawn, class_="attention", **geometry)
+
+
+def _rounded(weight: float) -> float | None:
+    """Four decimals: what the page carries for its script, so that both draw from the same numbers."""
+    return None if math.isnan(weight) else round(float(weight), 4)
 
 
 def _places(words: Sequence[str], name: str) -> set[int]:

@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from audit.align import Alignment, Word, align, match_rows, pool_keys, pool_queries, words
-from audit.diff import jensen_shannon
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit.align import Alignment, Word, align, match_rows, pool_keys, pool_queries, words
+from audit.diff import jensen_shannon
 from audit.errors import ShapeError
 from audit.pairs import Span, Text
 from audit.protocols import Encoding
@@ -38,9 +38,6 @@ def named(found: tuple[Word, ...]) -> list[str]:
 def tokens_of(found: tuple[Word, ...]) -> list[int]:
     """All tokens of all words, in order of the words."""
     return [token for word in found for token in word.tokens]
-
-
-# --- words -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pieces", [("The", "nur", "se", "smiled"), ("The", " nur", "se", " smiled")])
@@ -107,9 +104,6 @@ def test_every_token_belongs_to_exactly_one_word(
     offsets = [(0, 0), *offsets, (0, 0)] if special else offsets
     encoding = Encoding(tuple(range(len(offsets))), ("?",) * len(offsets), tuple(offsets))
     assert sorted(tokens_of(words(string, encoding))) == list(range(len(offsets)))
-
-
-# --- alignment -------------------------------------------------------------------------------------
 
 
 def test_identical_texts_match_word_by_word() -> None:
@@ -247,9 +241,6 @@ def test_one_swap_is_found_and_exchanging_the_texts_transposes(
     assert (back.unaligned_a, back.unaligned_b) == (found.unaligned_b, found.unaligned_a)
 
 
-# --- pooling ---------------------------------------------------------------------------------------
-
-
 def attention(seed: int, *shape: int) -> np.ndarray:
     """Random rows that sum to 1."""
     return np.random.default_rng(seed).dirichlet(np.ones(shape[-1]), shape[:-1])
@@ -296,3 +287,9 @@ def test_rows_of_the_wrong_width_are_refused() -> None:
     found = Alignment(words_a=(), words_b=(), matches=((0, 0),), swapped=(), unaligned_a=(), unaligned_b=(1,))
     with pytest.raises(ShapeError):
         match_rows(np.ones(3) / 3, np.ones(2) / 2, found)
+
+
+@pytest.mark.parametrize("groups", [[(0,), ()], [(0, 3)], [(-1,)]])
+def test_query_rows_that_are_not_there_are_refused(groups: list[tuple[int, ...]]) -> None:
+    with pytest.raises(ShapeError):
+        pool_queries(np.ones((3, 2)) / 2, groups)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from audit.coreference import candidate_mass, preference, signed_bias, token_indices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit.coreference import candidate_mass, preference, signed_bias, token_indices
+from audit.errors import ShapeError
 from tests.audit.simulated import tokenise
 
 FAST = settings(max_examples=80, deadline=None)
@@ -106,3 +107,14 @@ def test_preference_without_any_mass_is_undefined() -> None:
     assert found.shape == (2,)
     assert found[0] == pytest.approx(0.5)
     assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize("shapes", [((3,), (3,)), ((2,), (4, 2)), ((2, 2), (3, 2)), ((2,), (3,))])
+def test_masses_that_do_not_belong_together_are_refused(shapes: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(ShapeError):
+        signed_bias(np.full(shapes[0], 0.1), np.full(shapes[1], 0.1))
+
+
+def test_a_mention_outside_the_row_is_refused() -> None:
+    with pytest.raises(ShapeError):
+        candidate_mass(np.full(4, 0.25), [0], [4])

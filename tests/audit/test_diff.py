@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from audit.diff import jensen_shannon, total_variation, value_weighted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import distance
 
+from audit.diff import jensen_shannon, total_variation, value_weighted
 from audit.errors import ShapeError
 
 FAST = settings(max_examples=80, deadline=None)

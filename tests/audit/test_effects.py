@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
-from audit.effects import natural_indirect_effect, total_effect
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from audit.effects import natural_indirect_effect, total_effect
 
 FAST = settings(max_examples=80, deadline=None)
 Array = npt.NDArray[np.float64]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from audit.findings import output_findings
 from scipy import stats
 
 from audit.config import RunConfig
+from audit.findings import output_findings
 from audit.results import Finding
 from tests.audit.simulated import latin_square, pair_rows, simulate_outputs, slow_fit
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from audit.heads import analyse_heads, possible_heads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from audit.config import RunConfig
+from audit.heads import analyse_heads, possible_heads
 from audit.results import Estimate, HeadFinding
 from tests.audit.simulated import (
     ACTOR,
@@ -169,6 +169,7 @@ def test_intervals_widen_by_the_share_of_heads_that_were_selected(
             alpha = CONFIG.q / len(adjusted)
             smallest = (stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(CONFIG.power, df)) * se
             assert estimate.mde == pytest.approx(smallest)
+            assert ("FCR" in estimate.method) == (place == (0, 0))
 
 
 def test_one_family_over_heads_rows_and_suites(tables: Tables) -> None:
@@ -199,6 +200,18 @@ def test_divergence_is_shown_beside_that_of_the_controls(tables: Tables) -> None
     alone = analyse(Tables(tables.pairs[tables.pairs["kind"] == "treatment"], tables.heads))[0, 0]
     assert alone.jsd_control.estimate is None
     assert alone.jsd_control.reason
+
+
+def test_preference_is_the_share_of_candidate_1_and_little_mass_is_told(tables: Tables) -> None:
+    arms = {"coref_a": 0.2, "coref_b": -0.1, "bias": 0.15}
+    steady = analyse(Tables(tables.pairs, tables.heads.assign(mass=0.5, **arms)))[0, 0]
+    assert (steady.preference_a, steady.preference_b) == pytest.approx((0.7, 0.4))
+    assert steady.mass == pytest.approx(0.5)
+    few, most = (
+        analyse(Tables(tables.pairs, tables.heads.assign(mass=mass)))[0, 0].reasons
+        for mass in (np.where(np.arange(len(tables.heads)) % 5 == 0, 0.5, 0.005), 0.5)
+    )
+    assert len(few) == len(most) + 1
 
 
 def test_nothing_undefined_is_a_number(tables: Tables) -> None:
@@ -237,6 +250,19 @@ def test_possible_heads_are_those_whose_bias_survives_the_correction(tables: Tab
         assert chosen == {
             place for (place, of, _), keep in zip(tests, kept, strict=True) if keep and of == row
         }
+
+
+def test_a_head_that_is_possible_in_one_stream_is_measured_in_all() -> None:
+    one = simulate({(0, 0): CARRIER, (1, 2): replace(MOVER, row="next")}, seed=5, controls=False)
+    other = simulate({(0, 1): MOVER, (1, 3): replace(MOVER, row="next")}, seed=6, controls=False)
+    heads = pd.concat([one.heads.assign(stream="encoder"), other.heads.assign(stream="decoder")])
+    choice = possible_heads(one.pairs, heads, CONFIG)[("simulated", CONTRAST)]
+    assert choice.pronoun is not None
+    assert choice.next is not None
+    assert {(0, 0), (0, 1)} <= choice.pronoun
+    assert {(1, 2), (1, 3)} <= choice.next
+    found = analyse_heads(one.pairs, heads, CONFIG)
+    assert [(f.stream, f.layer, f.head) for f in found if f.flagged] == [("encoder", 0, 0)]
 
 
 @settings(max_examples=25, deadline=None)

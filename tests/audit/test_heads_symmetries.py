@@ -7,10 +7,10 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from audit.heads import analyse_heads, redirect
 from scipy import stats
 
 from audit.config import RunConfig
+from audit.heads import analyse_heads, redirect
 from audit.results import HeadFinding
 from tests.audit.simulated import DIVERGENCES, MOVER, SIGNED, Tables, simulate
 from tests.audit.test_heads import CONFIG, PLANTED, analyse, flagged
@@ -124,6 +124,14 @@ def test_identical_texts_give_exactly_nothing(tables: Tables) -> None:
             assert getattr(finding, name).estimate == 0
         assert finding.bias.p == finding.nie.p == 1
         assert finding.total_variation == finding.value_weighted == 0
+
+
+def test_a_bias_that_never_varies_cannot_be_tested_and_says_so(tables: Tables) -> None:
+    finding = by_place(Tables(tables.pairs, tables.heads.assign(bias=0.1)))[0, 0]
+    assert finding.bias.estimate == pytest.approx(0.1)
+    assert (finding.bias.p, finding.p_flag, finding.p_adjusted) == (None, None, None)
+    assert finding.bias.reason
+    assert (finding.label_pronoun, finding.flagged) == ("unmeasured", False)
 
 
 # --- nulls -----------------------------------------------------------------------------------------

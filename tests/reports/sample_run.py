@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sample_audit import audit_of, empty_audit
 
 from audit.config import RunConfig
 from audit.records import HEAD_MEASURES, DetailRecord
 from audit.results import Audit, Estimate, HeadFinding, Verdict
 from audit.store import write_audit, write_detail, write_json, write_table
+from tests.reports.sample_audit import audit_of, empty_audit
 
 Sample = Literal["fail", "waived", "pass", "inconclusive", "error", "empty"]
 

@@ -1,0 +1,360 @@
+"""Every verdict of every measure, their order, waivers, and what must never pass."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.config import Check, CheckMeasure, RunConfig, Waiver
+from audit.gate import decide
+from audit.results import (
+    Coverage,
+    Estimate,
+    ExitCode,
+    Finding,
+    Gate,
+    HeadFinding,
+    Verdict,
+    WaiverInfo,
+)
+
+DAY = dt.date(2026, 11, 20)
+WHOLE = Coverage(planned=40, measured=40, skipped=0, failed=0)
+SIZES: list[CheckMeasure] = ["total_effect", "likelihood_diff", "pct_stereotype"]
+NAMES = {
+    "total_effect": ("the total effect", " nats"),
+    "likelihood_diff": ("the likelihood difference", " nats"),
+    "pct_stereotype": ("pct_stereotype", ""),
+}
+
+
+def check(measure: CheckMeasure = "total_effect", at_most: float = 0.1, **more: Any) -> Check:
+    given = {"id": measure, "set_by": "board", "reason": "agreed", "date": DAY, **more}
+    return Check(measure=measure, at_most=at_most, **given)
+
+
+def finding(
+    measure: str, estimate: float | None, low: float | None, high: float | None, **more: Any
+) -> Finding:
+    given = {"suite": "jobs", "axis": "gender", "contrast": ("she", "he"), **more}
+    return Finding(measure=measure, estimate=estimate, ci_low=low, ci_high=high, **given)
+
+
+def head(number: int = 0, label: str = "none", bound: float | None = 0.05, **more: Any) -> HeadFinding:
+    given = {"suite": "jobs", "contrast": ("she", "he"), "label_pronoun": label, "label_next": label, **more}
+    return HeadFinding(
+        stream="self", layer=3, head=number, label=label, flagged=label == "carries", bound=bound, **given
+    )
+
+
+def decided(
+    *checks: Check,
+    findings: tuple[Finding, ...] = (),
+    heads: tuple[HeadFinding, ...] = (),
+    coverage: Coverage = WHOLE,
+    waivers: tuple[Waiver, ...] = (),
+    **more: Any,
+) -> tuple[Gate, tuple[WaiverInfo, ...]]:
+    config = RunConfig(checks=checks, waivers=waivers, **more)
+    return decide(config, findings, heads, coverage, DAY, DAY)
+
+
+@pytest.mark.parametrize("measure", SIZES)
+@pytest.mark.parametrize(
+    ("low", "high", "at_most", "verdict", "told"),
+    [
+        (0.2, 0.6, 0.1, Verdict.FAIL, "beyond ±0.1."),
+        (-0.6, -0.2, 0.1, Verdict.FAIL, "beyond ±0.1."),
+        (-0.05, 0.09, 0.1, Verdict.PASS, "within ±0.1."),
+        (0.05, 0.2, 0.1, Verdict.INCONCLUSIVE, "the interval straddles ±0.1."),
+        (-0.2, 0.05, 0.1, Verdict.INCONCLUSIVE, "the interval straddles ±0.1."),
+        (-0.5, 0.5, 0.1, Verdict.INCONCLUSIVE, "the interval straddles ±0.1."),
+        (0.1, 0.2, 0.1, Verdict.INCONCLUSIVE, "the interval straddles ±0.1."),
+        (0.0, 0.1, 0.1, Verdict.INCONCLUSIVE, "the interval straddles ±0.1."),
+        (-1e-9, 1e-9, 0.0, Verdict.INCONCLUSIVE, "the interval straddles ±0."),
+    ],
+)
+def test_an_interval_is_compared_with_the_threshold(
+    measure: CheckMeasure, low: float, high: float, at_most: float, verdict: Verdict, told: str
+) -> None:
+    found = finding(measure, (low + high) / 2, low, high, n=40, p=0.5, method="two-way t")
+    gate, _ = decided(check(measure, at_most), findings=(found,))
+    name, unit = NAMES[measure]
+    figures = f"{(low + high) / 2:+.3f}{unit} [{low:+.3f}, {high:+.3f}]"
+    result = gate.checks[0]
+    assert (gate.verdict, result.verdict) == (verdict, verdict)
+    assert gate.why == result.why
+    assert result.why.startswith(f"{name} under she/he is {figures}: ")
+    assert result.why.endswith(told)
+    assert result.estimate == Estimate(**found.model_dump(include=set(Estimate.model_fields)))
+    assert (result.suite, result.contrast, result.measure) == ("jobs", ("she", "he"), measure)
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_decision_does_not_depend_on_the_sign(middle: float, half: float, at_most: float) -> None:
+    both = [
+        decided(check(at_most=at_most), findings=(finding("total_effect", m, m - half, m + half),))[0].verdict
+        for m in (middle, -middle)
+    ]
+    assert both[0] is both[1]
+    if abs(middle) > at_most:
+        assert both[0] is not Verdict.PASS
+    if abs(middle) < at_most:
+        assert both[0] is not Verdict.FAIL
+
+
+@pytest.mark.parametrize("measure", SIZES)
+def test_an_undefined_size_is_undecided(measure: CheckMeasure) -> None:
+    gate, _ = decided(check(measure), findings=(finding(measure, None, None, None, reason="no completions"),))
+    name = NAMES[measure][0]
+    assert gate.verdict is Verdict.INCONCLUSIVE
+    assert gate.why == f"Undecided: {name} under she/he is undefined (no completions)."
+    gate, _ = decided(check(measure), findings=(finding(measure, 0.0, None, None),))
+    assert gate.why == f"Undecided: {name} under she/he is undefined (no interval)."
+
+
+@pytest.mark.parametrize("measure", [*SIZES, "flagged_heads"])
+def test_nothing_measured_never_passes(measure: CheckMeasure) -> None:
+    strangers = (
+        finding(measure, 0.0, -0.01, 0.01, control="weekday"),
+        finding(measure, 0.0, -0.01, 0.01, group="female"),
+        finding("generation_changed", 0.0, -0.01, 0.01),
+    )
+    gate, _ = decided(check(measure, 1000), findings=strangers, heads=(head(label="unmeasured"),))
+    reason = f"nothing was measured that the check {measure!r} ({measure}) could look at"
+    assert gate.verdict is Verdict.INCONCLUSIVE
+    assert gate.why == f"Undecided: {reason}."
+    assert gate.checks[0].estimate == Estimate(reason=reason)
+    assert gate.checks[0].contrast is None
+
+
+def test_without_checks_nothing_is_decided() -> None:
+    gate, waivers = decided()
+    assert (gate.verdict, gate.checks, waivers) == (Verdict.INCONCLUSIVE, (), ())
+    assert gate.why == "No check is configured: the numbers are there, but nothing was decided."
+
+
+def test_a_flagged_head_fails() -> None:
+    heads = (head(0), head(1, "carries"))
+    gate, _ = decided(check("flagged_heads", 0), heads=heads)
+    assert gate.verdict is Verdict.FAIL
+    assert gate.why == "1 attention head carries bias under she/he (3-1); at most 0 allowed."
+    assert gate.checks[0].estimate.estimate == 1.0
+
+
+def test_many_flagged_heads_are_counted_and_the_first_named() -> None:
+    gate, _ = decided(check("flagged_heads", 2), heads=tuple(head(n, "carries") for n in range(7)))
+    assert gate.why == (
+        "7 attention heads carry bias under she/he (3-0, 3-1, 3-2, 3-3, 3-4 …); at most 2 allowed."
+    )
+
+
+@pytest.mark.parametrize("label", ["opposes", "moves", "acts", "none"])
+def test_only_carriers_fail(label: str) -> None:
+    gate, _ = decided(check("flagged_heads", 0), heads=(head(0, label), head(1)))
+    assert gate.verdict is Verdict.PASS
+    assert gate.why == (
+        "0 attention heads are flagged under she/he; no other can hide a signed bias of 0.15."
+    )
+
+
+def test_heads_pass_only_if_none_can_hide_a_bias() -> None:
+    heads = (head(0), head(1, bound=0.15), head(2, bound=0.05, bound_next=0.3))
+    gate, _ = decided(check("flagged_heads", 0), heads=heads)
+    assert gate.verdict is Verdict.INCONCLUSIVE
+    assert gate.why == (
+        "No more heads are flagged under she/he than allowed, but 2 of 3 heads could still hide a signed bias "
+        "of 0.15 or more (up to 0.30): more templates and items are needed."
+    )
+    assert (
+        decided(check("flagged_heads", 0), heads=heads, largest_hidden_bias=0.31)[0].verdict is Verdict.PASS
+    )
+
+
+def test_a_head_with_one_row_is_judged_by_that_row() -> None:
+    gate, _ = decided(check("flagged_heads", 0), heads=(head(bound=None, bound_next=0.2),))
+    assert "(up to 0.20)" in gate.why
+    gate, _ = decided(check("flagged_heads", 0), heads=(head(bound=None, bound_next=0.1),))
+    assert gate.verdict is Verdict.PASS
+    assert decided(check("flagged_heads", 0), heads=(head(bound=0.0),))[0].verdict is Verdict.PASS
+
+
+def test_a_head_of_which_no_row_was_read_could_hide_anything() -> None:
+    gate, _ = decided(check("flagged_heads", 0), heads=(head(0), head(1, "unmeasured", bound=None)))
+    assert gate.verdict is Verdict.INCONCLUSIVE
+    assert "1 of 2 heads" in gate.why
+    assert "(up to 1.00)" in gate.why
+
+
+def test_a_biased_head_whose_effect_was_not_measured_never_passes() -> None:
+    biased = Estimate(estimate=0.1, ci_low=0.08, ci_high=0.12, p=1e-6, p_adjusted=1e-4)
+    for row in ("label_pronoun", "label_next"):
+        own = {row: "unmeasured", "bias" if row == "label_pronoun" else "bias_next": biased}
+        gate, _ = decided(check("flagged_heads", 0), heads=(head(0, bound=0.13, **own), head(1)))
+        assert gate.verdict is Verdict.INCONCLUSIVE
+        assert "1 of 2 heads" in gate.why
+
+
+def test_heads_that_are_allowed_leave_less_room_for_hidden_ones() -> None:
+    heads = (head(0, "carries"), head(1, bound=0.5), head(2))
+    allowed = {n: decided(check("flagged_heads", n), heads=heads)[0].verdict for n in (0, 1, 1.9, 2)}
+    assert allowed == {0: Verdict.FAIL, 1: Verdict.INCONCLUSIVE, 1.9: Verdict.INCONCLUSIVE, 2: Verdict.PASS}
+
+
+def test_a_check_makes_one_result_for_every_suite_and_contrast() -> None:
+    findings = tuple(
+        finding("total_effect", 0.0, low, high, suite=suite, contrast=contrast)
+        for suite, contrast, low, high in (
+            ("jobs", ("she", "he"), -0.01, 0.01),
+            ("jobs", ("they", "he"), 0.2, 0.3),
+            ("names", ("she", "he"), -0.5, 0.5),
+        )
+    )
+    gate, _ = decided(check(), findings=findings)
+    assert [(each.suite, each.contrast, each.verdict) for each in gate.checks] == [
+        ("jobs", ("she", "he"), Verdict.PASS),
+        ("jobs", ("they", "he"), Verdict.FAIL),
+        ("names", ("she", "he"), Verdict.INCONCLUSIVE),
+    ]
+    assert gate.verdict is Verdict.FAIL
+    narrowed = {
+        Verdict.PASS: check(suite="jobs", contrast=("she", "he")),
+        Verdict.INCONCLUSIVE: check(suite="names"),
+        Verdict.FAIL: check(contrast=("they", "he")),
+    }
+    assert all(decided(one, findings=findings)[0].verdict is verdict for verdict, one in narrowed.items())
+    gate, _ = decided(check(suite="absent"), findings=findings)
+    assert (gate.verdict, gate.checks[0].suite) == (Verdict.INCONCLUSIVE, "absent")
+
+
+RANKS = [Verdict.PASS, Verdict.WAIVED, Verdict.INCONCLUSIVE, Verdict.FAIL, Verdict.ERROR]
+
+
+@given(st.lists(st.sampled_from(RANKS), min_size=1))
+def test_the_worst_verdict_decides(verdicts: list[Verdict]) -> None:
+    worst = Verdict.worst(verdicts)
+    assert worst in verdicts
+    assert all(RANKS.index(worst) >= RANKS.index(each) for each in verdicts)
+
+
+def test_exit_codes_are_those_of_the_contract() -> None:
+    assert [int(ExitCode.of(verdict)) for verdict in RANKS] == [0, 0, 3, 1, 4]
+    assert int(ExitCode.BAD_INPUT) == 2
+
+
+def test_several_failures_are_told_by_the_first() -> None:
+    findings = tuple(
+        finding("total_effect", 0.5, 0.4, 0.6, contrast=contrast) for contrast in (("a", "b"), ("a", "c"))
+    )
+    gate, _ = decided(check(), findings=findings)
+    assert gate.why == "the total effect under a/b is +0.500 nats [+0.400, +0.600]: beyond ±0.1. (and 1 more)"
+
+
+FAILING = (finding("total_effect", 0.5, 0.4, 0.6),)
+
+
+def waiver(**more: Any) -> Waiver:
+    given = {"id": "w1", "check": "total_effect", "owner": "O", "approver": "A", "reason": "known"}
+    return Waiver(**{**given, "created": DAY - dt.timedelta(10), "expires": DAY, **more})
+
+
+def test_a_waiver_holds_to_its_last_day() -> None:
+    gate, waivers = decided(check(), findings=FAILING, waivers=(waiver(),))
+    assert (gate.verdict, gate.checks[0].verdict, gate.checks[0].waiver) == (
+        Verdict.WAIVED,
+        Verdict.WAIVED,
+        "w1",
+    )
+    assert gate.why == gate.checks[0].why
+    assert waivers == (
+        WaiverInfo(
+            id="w1",
+            scope="total_effect in every suite",
+            owner="O",
+            approver="A",
+            reason="known",
+            created="2026-11-10",
+            expires="2026-11-20",
+            expired=False,
+            used=True,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "expired"),
+    [
+        ({"expires": DAY - dt.timedelta(1)}, True),
+        ({"check": "flagged_heads"}, False),
+        ({"suite": "names"}, False),
+    ],
+)
+def test_a_waiver_that_is_over_or_meant_for_something_else_waives_nothing(
+    more: dict[str, Any], expired: bool
+) -> None:
+    gate, waivers = decided(check(), findings=FAILING, waivers=(waiver(**more),))
+    assert (gate.verdict, gate.checks[0].waiver) == (Verdict.FAIL, None)
+    assert (waivers[0].used, waivers[0].expired) == (False, expired)
+
+
+def test_an_expired_waiver_does_not_hide_a_later_one() -> None:
+    old, new = waiver(expires=DAY - dt.timedelta(1)), waiver(id="w2", suite="jobs")
+    gate, waivers = decided(check(), findings=FAILING, waivers=(old, new))
+    assert (gate.verdict, gate.checks[0].waiver) == (Verdict.WAIVED, "w2")
+    assert [each.used for each in waivers] == [False, True]
+    assert waivers[1].scope == "total_effect in jobs"
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.01, 0.01), (-0.5, 0.5)])
+def test_only_failures_are_waived(low: float, high: float) -> None:
+    findings = (finding("total_effect", 0.0, low, high),)
+    gate, waivers = decided(check(), findings=findings, waivers=(waiver(),))
+    assert gate.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
+    assert not waivers[0].used
+
+
+def test_an_undecided_check_weighs_more_than_a_waived_one() -> None:
+    gate, _ = decided(check(), check("flagged_heads", 0), findings=FAILING, waivers=(waiver(),))
+    assert [each.verdict for each in gate.checks] == [Verdict.WAIVED, Verdict.INCONCLUSIVE]
+    assert gate.verdict is Verdict.INCONCLUSIVE
+
+
+PASSING = (finding("total_effect", 0.0, -0.01, 0.01),)
+
+
+@pytest.mark.parametrize("findings", [PASSING, FAILING])
+def test_a_failed_pair_makes_an_error_of_everything(findings: tuple[Finding, ...]) -> None:
+    broken = Coverage(planned=40, measured=37, skipped=1, failed=2)
+    gate, _ = decided(check(), findings=findings, coverage=broken, waivers=(waiver(),))
+    assert gate.verdict is Verdict.ERROR
+    assert gate.why == "3 of 40 pairs could not be measured; an incomplete run never passes."
+
+
+def test_a_run_of_which_nothing_was_measured_is_an_error() -> None:
+    gate, _ = decided(check(), coverage=Coverage(planned=40, measured=0, skipped=40, failed=0))
+    assert gate.verdict is Verdict.ERROR
+    assert gate.why == "40 of 40 pairs could not be measured; an incomplete run never passes."
+
+
+def test_a_run_with_skipped_pairs_never_passes() -> None:
+    holed = Coverage(planned=40, measured=39, skipped=1, failed=0)
+    told = "1 of 40 pairs were skipped; an incomplete run never passes."
+    gate, _ = decided(check(), findings=PASSING, coverage=holed)
+    assert (gate.verdict, gate.why) == (Verdict.INCONCLUSIVE, told)
+    gate, _ = decided(check(), findings=FAILING, coverage=holed, waivers=(waiver(),))
+    assert (gate.verdict, gate.why) == (Verdict.INCONCLUSIVE, told)
+    assert decided(check(), findings=FAILING, coverage=holed)[0].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("days", "late"), [(-1, False), (0, False), (1, True)])
+def test_a_threshold_younger_than_the_run_is_marked(days: int, late: bool) -> None:
+    own = check(date=DAY + dt.timedelta(days))
+    gate, _ = decided(own, findings=PASSING)
+    result = gate.checks[0]
+    assert result.set_after_the_fact is late
+    assert (result.set_by, result.set_reason) == ("board", "agreed")
+    assert result.set_on == own.date.isoformat()

@@ -1,0 +1,99 @@
+"""The self-test passes on sound models and fails when what it guards is broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from audit.results import SelfTestStep
+from probes import capture, route, selftest, sequences
+from probes.model import LoadedModel
+from probes.selftest import self_test
+from tests.probes import tiny
+
+STEPS = (
+    "logits are numbers",
+    "logits equal stock SDPA",
+    "every attention layer seen",
+    "captured rows equal eager attention",
+    "an edit of nothing changes nothing",
+    "a real edit moves the logits",
+    "padding and batch order",
+    "log-probabilities equal those of the logits",
+)
+
+
+def failing(steps: tuple[SelfTestStep, ...]) -> list[str]:
+    return [step.name for step in steps if not step.passed]
+
+
+def test_the_demo_passes_every_step(demo: LoadedModel) -> None:
+    steps = self_test(demo)
+    assert tuple(step.name for step in steps) == STEPS
+    assert failing(steps) == []
+    values = {step.name: step.value for step in steps}
+    assert values["logits equal stock SDPA"] == 0.0
+    assert values["captured rows equal eager attention"] <= 1e-5
+    assert values["every attention layer seen"] == 30
+
+
+def test_the_route_is_restored(model: LoadedModel) -> None:
+    self_test(model)
+    assert model.net.config._attn_implementation == route.ROUTE
+
+
+def test_nan_logits_end_the_test() -> None:
+    model = tiny.decoder()
+    with torch.no_grad():
+        model.net.lm_head.weight[5] = float("nan")
+    (step,) = self_test(model)
+    assert (step.name, step.passed) == ("logits are numbers", False)
+    assert step.note == "the logits hold NaN or infinite values"
+
+
+def test_wrong_rows_are_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = capture.attention_rows
+    monkeypatch.setattr(capture, "attention_rows", lambda *given: right(*given) * 1.001)
+    assert failing(self_test(model)) == ["captured rows equal eager attention"]
+
+
+def test_a_route_that_is_not_sdpa_is_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = route.sdpa_attention_forward
+
+    def shifted(*given: Any, **kwargs: Any) -> Any:
+        output, weights = right(*given, **kwargs)
+        return output * 1.01, weights
+
+    monkeypatch.setattr(route, "sdpa_attention_forward", shifted)
+    assert "logits equal stock SDPA" in failing(self_test(model))
+
+
+def test_layers_that_bypass_the_route_are_noticed(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "_attention_layers", lambda given: 4)
+    assert failing(self_test(model)) == ["every attention layer seen"]
+
+
+def test_a_lost_padding_mask_is_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reversed_padding(texts: Any, device: Any) -> Any:
+        ids, mask = sequences.pad_right(texts, device)
+        return ids, None if mask is None else torch.ones_like(mask).cumsum(1).remainder(2)
+
+    monkeypatch.setattr(selftest, "pad_right", reversed_padding)
+    assert failing(self_test(model)) == ["padding and batch order"]
+
+
+def test_wrong_log_probabilities_are_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = selftest.log_probabilities
+    monkeypatch.setattr(selftest, "log_probabilities", lambda *given: right(*given) + 0.01)
+    assert failing(self_test(model)) == ["log-probabilities equal those of the logits"]
+
+
+def test_encoder_decoders_are_refused() -> None:
+    model = tiny.decoder()
+    model.family = "encoder-decoder"
+    (step,) = self_test(model)
+    assert (step.passed, step.note) == (False, "encoder-decoder models cannot be measured yet")
