@@ -154,7 +154,7 @@ def _measure_and_write(
                     write_detail(folder, probe.detail(model, pair))
         write_json(folder / MANIFEST, _manifest(audit, request))
         write_audit(folder, audit)
-        _render(folder, audit, request.formats)
+        _render(folder, open_run(folder).audit, request.formats)  # as it will be read when rendered again
     return open_run(request.out)
 
 

@@ -67,7 +67,8 @@ def _why(results: Sequence[CheckResult], verdict: Verdict) -> str:
     if not results:
         return "No check is configured: the numbers are there, but nothing was decided."
     decisive = [result.why for result in results if result.verdict is verdict]
-    rest = f" (and {len(decisive) - 1} more)" if len(decisive) > 1 else ""
+    more = len(decisive) - 1
+    rest = f" {more} more {'check has' if more == 1 else 'checks have'} this verdict." if more else ""
     return decisive[0] + rest
 
 

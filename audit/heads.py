@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 ROWS = ("", "_next")
 _FITTED = (
     *(name + row for name in ("bias", "nie") for row in ROWS),
-    *("jsd", "total_variation", "value_weighted", "coref_a", "coref_b", "mass"),
+    *("jsd", "total_variation", "value_weighted", "coref_a", "coref_b", "mass_a", "mass_b"),
 )
 _NO_BIAS = "no signed bias: the suite ties no candidate to an arm here, or the row was not captured"
 _NO_CONTROLS = "the suite has no measured control pairs"
@@ -204,10 +204,11 @@ def _findings(block: HeadBlock, rows: list[_RowResult], config: RunConfig) -> It
     pronoun, following = rows
     described = _described(block, config)
     divergence, control = described["jsd"], described["jsd_control"]
-    total, weighted, mass = (
-        block.measures[n].fit.mean for n in ("total_variation", "value_weighted", "mass")
+    total, weighted, mass_a = (
+        block.measures[n].fit.mean for n in ("total_variation", "value_weighted", "mass_a")
     )
-    preferences = [_preference(block, arm) for arm in ("coref_a", "coref_b")]
+    mass = (mass_a + block.measures["mass_b"].fit.mean) / 2
+    preferences = [_preference(block, arm) for arm in ("a", "b")]
     for h, (layer, head) in enumerate(zip(block.layer.tolist(), block.head.tolist(), strict=True)):
         labels = pronoun.labels[h][0], following.labels[h][0]
         yield HeadFinding(
@@ -253,19 +254,15 @@ def _described(block: HeadBlock, config: RunConfig) -> dict[str, list[Estimate]]
 
 
 def _preference(block: HeadBlock, arm: str) -> Array:
-    """Share of candidate 1, `Σ m_1 / Σ (m_1 + m_2) = ½ (1 + Σ (m_1 - m_2) / Σ (m_1 + m_2))`.
-
-    The table keeps one mass for both arms, their mean; where the arms' masses differ so much that the
-    share leaves [0, 1], it is undefined.
-    """
-    mass = block.measures["mass"].total
-    lean = np.divide(block.measures[arm].total, mass, out=np.full(mass.shape, np.nan), where=mass != 0)
-    return np.asarray(np.where(np.abs(lean) <= 1, (1 + lean) / 2, np.nan))
+    """Share of candidate 1, `Σ m_1 / Σ (m_1 + m_2) = ½ (1 + Σ (m_1 - m_2) / Σ (m_1 + m_2))`, over pairs."""
+    mass, lean = (block.measures[f"{name}_{arm}"].total for name in ("mass", "coref"))
+    share = np.divide(lean, mass, out=np.full(mass.shape, np.nan), where=mass != 0)
+    return np.asarray((1 + share) / 2)
 
 
 def _reasons(block: HeadBlock, pronoun: _RowResult, following: _RowResult, h: int) -> Iterator[str]:
     for name, row in (("pronoun row", pronoun), ("next-word row", following)):
         if why := row.labels[h][1]:
             yield f"{name}: {why}"
-    if block.measures["mass"].low[h] > 0.5:
+    if min(block.measures[name].low[h] for name in ("mass_a", "mass_b")) > 0.5:
         yield f"less than {LOW_MASS:g} of its attention goes to the candidates in most pairs"

@@ -58,7 +58,7 @@ def _print_heads(console: Console, audit: Audit) -> None:
     if not flagged:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
-    for title in ("head", "read at", "signed bias", "95 % interval", "causal effect", "p adjusted"):
+    for title in ("head", "row", "signed bias", "95 % interval", "causal effect", "p adjusted"):
         table.add_column(title)
     for head in flagged[:8]:
         pronoun = head.label_pronoun == "carries"
@@ -69,7 +69,7 @@ def _print_heads(console: Console, audit: Audit) -> None:
         )
         table.add_row(
             f"{head.layer}-{head.head}",
-            "pronoun" if pronoun else "predicting word",
+            "pronoun" if pronoun else "predicting",
             f"{bias.estimate:+.3f}",
             f"[{bias.ci_low:+.3f}, {bias.ci_high:+.3f}]",
             f"{nie.estimate:+.4f} nats",

@@ -141,15 +141,16 @@ def _pronoun_scores(pair: Pair, a: _Arm, b: _Arm) -> tuple[dict[str, Array], dic
     """Scores of the pronoun's row (mean over its sub-tokens)."""
     reason = _why_unscored(a) or _why_unread(a) or _why_unscored(b) or _why_unread(b)
     if reason:
-        return {}, dict.fromkeys(("coref_a", "coref_b", "mass", "bias"), reason)
+        return {}, dict.fromkeys(("coref_a", "coref_b", "mass_a", "mass_b", "bias"), reason)
     mass_a, mass_b = a.mass(a.read.pronoun), b.mass(b.read.pronoun)
     measures, reasons = _scores(pair, mass_a, mass_b, "")
-    return measures | {"mass": (mass_a + mass_b).sum(axis=-1) / 2}, reasons
+    return measures | {"mass_a": mass_a.sum(axis=-1), "mass_b": mass_b.sum(axis=-1)}, reasons
 
 
 def _next_scores(pair: Pair, a: _Arm, b: _Arm) -> tuple[dict[str, Array], dict[str, str]]:
     """Scores of the row that predicts the next word."""
-    if reason := _why_unscored(a) or _why_unscored(b):
+    reason = _why_unscored(a) or _why_unscored(b) or _why_no_other_row(a)
+    if reason:
         return {}, dict.fromkeys(("coref_a_next", "coref_b_next", "bias_next"), reason)
     return _scores(pair, a.mass((a.read.last,)), b.mass((b.read.last,)), "_next")
 
@@ -169,6 +170,11 @@ def _why_unscored(arm: _Arm) -> str | None:
     if not (arm.read.first and arm.read.second):
         return "the pair has no candidates to look at"
     return None
+
+
+def _why_no_other_row(arm: _Arm) -> str | None:
+    """Why there is no predicting row beside the pronoun's."""
+    return "the pronoun's row is the predicting row" if arm.read.last in arm.read.pronoun else None
 
 
 def _why_unread(arm: _Arm) -> str | None:

@@ -19,6 +19,8 @@ MOST_HEADS: Final = 24
 TINTS: Final = 8
 #: Attention on both candidates together below which a head is said to look at neither.
 LOOKS_AT_NEITHER: Final = 0.01
+#: Share of that attention from which a head is said to look at one of them.
+LOOKS_AT_ONE: Final = 0.6
 
 
 class Look(NamedTuple):
@@ -27,7 +29,7 @@ class Look(NamedTuple):
     query: str
     first: float
     second: float
-    at: str | None
+    at: str
 
 
 class Word(NamedTuple):
@@ -113,11 +115,13 @@ def attention_view(
     )
 
 
-def looks_at(first: float, second: float, candidates: tuple[str, str]) -> str | None:
-    """The candidate with more attention; None where both together have next to none."""
+def looks_at(first: float, second: float, candidates: tuple[str, str]) -> str:
+    """The candidate with clearly more attention; both alike, or neither where both have next to none."""
     if first + second < LOOKS_AT_NEITHER:
-        return None
-    return candidates[0] if first >= second else candidates[1]
+        return "neither"
+    if max(first, second) < LOOKS_AT_ONE * (first + second):
+        return "both alike"
+    return candidates[0] if first > second else candidates[1]
 
 
 def _options(detail: Detail, findings: Sequence[HeadFinding]) -> tuple[tuple[HeadOption, ...], bool]:

@@ -58,7 +58,7 @@ class HeadGroup(NamedTuple):
         flagged: heads that carry the bias.
         others: heads that oppose, move or act, at most ``MOST_ROWS``.
         left_out: how many of these the table does not show.
-        total: heads in the model's stream.
+        total: heads whose bias was measured in either row.
     """
 
     suite: str
@@ -78,11 +78,12 @@ class HeadGroup(NamedTuple):
 
 
 def head_groups(findings: Iterable[HeadFinding]) -> tuple[HeadGroup, ...]:
-    """Group heads by suite × contrast × stream, in the order of the audit."""
+    """Group heads by suite × contrast × stream, in the order of the audit; unmeasured groups come last."""
     groups: dict[tuple[str, tuple[str, str], str], list[HeadFinding]] = {}
     for finding in findings:
         groups.setdefault((finding.suite, finding.contrast, finding.stream), []).append(finding)
-    return tuple(_group(*key, heads) for key, heads in groups.items())
+    found = [_group(*key, heads) for key, heads in groups.items()]
+    return tuple(sorted(found, key=lambda group: not group.total))
 
 
 def strength(finding: HeadFinding) -> float:
@@ -116,7 +117,7 @@ def _group(suite: str, contrast: tuple[str, str], stream: str, findings: list[He
         tuple(map(head_row, flagged)),
         tuple(map(head_row, others[:MOST_ROWS])),
         max(0, len(others) - MOST_ROWS),
-        len(findings),
+        sum(defined(f.bias.estimate) or defined(f.bias_next.estimate) for f in findings),
     )
 
 

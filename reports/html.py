@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from audit.results import Audit, CheckResult
+from audit.results import Audit, CheckResult, Verdict
 from reports import numbers, wording
+from reports.coverage_rows import UndefinedRow, undefined_rows
 from reports.figures.interval import axis_of, interval_info, interval_svg
 from reports.folder import FinishedRun, read_folder
 from reports.head_groups import HeadGroup, head_groups
@@ -46,6 +47,7 @@ class Page(NamedTuple):
     groups: tuple[HeadGroup, ...]
     outputs: tuple[OutputGroup, ...]
     cards: tuple[PairCard, ...]
+    undefined: tuple[UndefinedRow, ...]
     environment: tuple[Setting, ...]
     settings: tuple[Setting, ...]
 
@@ -78,10 +80,11 @@ def render_page(run: FinishedRun) -> str:
     """Render a run folder into one self-contained HTML document."""
     page = Page(
         run,
-        tuple(_check(result) for result in run.audit.gate.checks),
+        tuple(_check(result) for result in sorted(run.audit.gate.checks, key=_mildness)),
         head_groups(run.audit.heads),
         output_groups(run.audit.findings),
         pair_cards(run),
+        undefined_rows(run.audit.coverage.undefined),
         tuple(flatten(run.audit.environment)),
         tuple(flatten(run.audit.config)),
     )
@@ -121,6 +124,10 @@ def flatten(record: Mapping[str, Any], path: str = "") -> Iterator[Setting]:
 def model_text(text: object) -> Markup:
     """Escape text that a model or a suite wrote, and shut its direction marks in (``<bdi>``)."""
     return Markup("<bdi>{}</bdi>").format(visible(str(text)))
+
+
+def _mildness(result: CheckResult) -> int:
+    return -list(Verdict).index(result.verdict)
 
 
 def _digest(code: str) -> str:

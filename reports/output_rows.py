@@ -69,7 +69,8 @@ def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
 def _measure(name: str, findings: Sequence[Finding]) -> MeasureRows:
     ordered = sorted(findings, key=lambda finding: (finding.control or "", finding.group or ""))
     measure = measure_of(name)
-    axis = axis_of(ordered, also=[0.0, 1.0] if measure.unit == "share" else [0.0])
+    always = [0.0, 1.0] if measure.unit == "share" else [] if measure.neutral is None else [0.0]
+    axis = axis_of(ordered, also=always)
     rows = tuple(
         OutputRow(
             _name(finding),

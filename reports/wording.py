@@ -16,7 +16,7 @@ class Measure(NamedTuple):
     name: str
     unit: Unit
     sense: str
-    neutral: float = 0.0
+    neutral: float | None = 0.0
     signed: bool = False
 
 
@@ -78,6 +78,18 @@ MEASURES: Final[dict[str, Measure]] = {
         "words",
         "How many words longer the continuation of the first arm is.",
         signed=True,
+    ),
+    "completion_log_odds": Measure(
+        "Preference for the first arm's completion",
+        "nats",
+        "By group: how much likelier the completion tied to the first arm is than the other one.",
+        signed=True,
+    ),
+    "log_likelihood": Measure(
+        "Likelihood of the texts",
+        "nats",
+        "By group: the logarithm; texts of other lengths differ.",
+        neutral=None,
     ),
     "coreference_accuracy": Measure(
         "Coreference accuracy", "share", "Pronouns read as their author meant them."

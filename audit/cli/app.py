@@ -11,6 +11,8 @@ from audit.cli import inspection, running
 from audit.errors import EvenhandError
 
 _BAD_INPUT, _ERROR = 2, 4
+#: What typer makes of Ctrl-C: no code of the contract.
+_INTERRUPTED = 130
 #: What typer raises when an option or argument is wrong (it names only the subclasses in public).
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -36,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     try:
         ended = app(args=arguments, standalone_mode=False, prog_name="evenhand")
-        return int(ended or 0)
+        return _interrupted() if ended == _INTERRUPTED else int(ended or 0)
     except typer.Exit as ended:
         return int(ended.exit_code)
     except _UsageError as error:
@@ -48,10 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        print("evenhand: interrupted; nothing was written", file=sys.stderr)
-        return _ERROR
+        return _interrupted()
     except Exception:
         # Python would end with 1, which means FAIL; a fault of the program is an ERROR.
         traceback.print_exc()
         print("evenhand: this is a fault of evenhand; please report it with the lines above", file=sys.stderr)
         return _ERROR
+
+
+def _interrupted() -> int:
+    print("evenhand: interrupted; nothing was written", file=sys.stderr)
+    return _ERROR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,8 +125,9 @@ def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
 
     loaded, document = load_config(config)
     given = {name: value for name, value in changes.items() if value is not None}
+    _check_probes(given.get("probes", ()), "--probes")
     if "probes" not in given:
-        _check_probes(loaded, document)
+        _check_probes(loaded.probes, document)
     try:
         return RunConfig.model_validate({**loaded.model_dump(), **given})
     except ValidationError as error:
@@ -139,18 +141,21 @@ def _names(listed: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in listed.split(","))
 
 
-def _check_probes(config: RunConfig, document: Document) -> None:
-    """Tell an unknown probe where the config names it."""
-    from audit.errors import InputError
+def _check_probes(names: Sequence[str], named_in: Document | str) -> None:
+    """Tell an unknown probe where it was named, before any probe is loaded."""
+    from audit.errors import Fault, InputError
     from audit.registry import PROBES
 
-    for number, name in enumerate(config.probes):
-        if name not in PROBES.names():
-            try:
-                PROBES.get(name)
-            except InputError as error:
-                faults = [document.fault(("probes", number), fault.message) for fault in error.faults]
-                raise InputError(faults) from None
+    for number, name in enumerate(names):
+        if name in PROBES.names():
+            continue
+        try:
+            PROBES.get(name)
+        except InputError as error:
+            told = error.faults[0].message
+            if isinstance(named_in, str):
+                raise InputError([Fault("", 0, named_in, told)]) from None
+            raise InputError([named_in.fault(("probes", number), told)]) from None
 
 
 def _tell(done: RunFolder, quiet: bool, as_json: bool) -> int:

@@ -24,7 +24,7 @@ class IntervalInfo(NamedTuple):
         start, end: the axis; ``start < end``.
         threshold: a limit to draw; values beyond it (or beyond its negative) are shaded.
         two_sided: whether the limit holds for the absolute value.
-        neutral: the value that means no difference.
+        neutral: the value that means no difference, if there is one.
     """
 
     estimate: float | None
@@ -34,7 +34,7 @@ class IntervalInfo(NamedTuple):
     end: float
     threshold: float | None = None
     two_sided: bool = False
-    neutral: float = 0.0
+    neutral: float | None = 0.0
 
 
 def axis_of(estimates: Iterable[Estimate], *, also: Iterable[float] = (0.0,)) -> tuple[float, float]:
@@ -51,8 +51,10 @@ def axis_of(estimates: Iterable[Estimate], *, also: Iterable[float] = (0.0,)) ->
         ends = (estimate.estimate, estimate.ci_low, estimate.ci_high)
         values += [value for value in ends if defined(value)]
     low, high = min(values, default=0.0), max(values, default=1.0)
-    room = 0.08 * (high - low) or max(abs(high), 1.0) * 0.5
-    return (low - room if low < 0 else low, high + room)
+    if low == high:
+        return (low - 0.5, high + 0.5) if low else (0.0, 1.0)
+    room = 0.08 * (high - low)
+    return (low if low == 0 else low - room, high if high == 0 else high + room)
 
 
 def interval_info(
@@ -61,7 +63,7 @@ def interval_info(
     threshold: float | None = None,
     *,
     two_sided: bool = False,
-    neutral: float = 0.0,
+    neutral: float | None = 0.0,
 ) -> IntervalInfo:
     """Collect what is drawn for one estimate on a given axis.
 
@@ -70,7 +72,7 @@ def interval_info(
         axis: ``(start, end)``, shared by all rows that are compared.
         threshold: a limit, where there is one.
         two_sided: whether the limit holds for the absolute value.
-        neutral: the value that means no difference.
+        neutral: the value that means no difference, if there is one.
     Returns:
         The picture's content; NaN has become None.
     """
@@ -142,7 +144,7 @@ def _limits(info: IntervalInfo, width: int) -> list[Markup]:
 
 
 def _zero(info: IntervalInfo, width: int) -> list[Markup]:
-    if not info.start <= info.neutral <= info.end:
+    if info.neutral is None or not info.start <= info.neutral <= info.end:
         return []
     x = _x(info, width, info.neutral)
     return [element("line", x1=x, x2=x, y1=5, y2=HEIGHT - 5, stroke=MUTED, stroke_width=1, class_="zero")]

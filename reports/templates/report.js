@@ -106,7 +106,9 @@
     const mass = (side, candidate) => side.reduce((sum, w, i) => sum + (data.marks[i] === candidate ? w ?? 0 : 0), 0);
     sides.forEach((side, n) => {
       const [first, second] = [mass(side, 1), mass(side, 2)];
-      const target = first + second < 0.01 ? "neither" : data.candidates[first >= second ? 0 : 1];
+      const both = first + second;
+      const alike = Math.max(first, second) < 0.6 * both;
+      const target = both < 0.01 ? "neither" : alike ? "both alike" : data.candidates[first > second ? 0 : 1];
       view.querySelector(`[data-look=query${n}]`).textContent = queries[n];
       view.querySelector(`[data-look=at${n}]`).textContent = target;
       view.querySelector(`[data-look=first${n}]`).textContent = fixed(first, 3);

@@ -143,7 +143,7 @@ def head_columns(
         columns["coref_a" + end], columns["coref_b" + end] = level + bias, level - bias
         columns["bias" + end] = bias if directed else np.full((pairs, heads), np.nan)
         columns["nie" + end], columns["nde" + end] = nie, 0.3 - nie
-    for name in (*DIVERGENCES, "mass"):
+    for name in (*DIVERGENCES, "mass_a", "mass_b"):
         columns[name] = rng.uniform(0.3, 0.7, (pairs, heads))
     return columns
 

@@ -204,11 +204,11 @@ def test_divergence_is_shown_beside_that_of_the_controls(tables: Tables) -> None
 
 def test_preference_is_the_share_of_candidate_1_and_little_mass_is_told(tables: Tables) -> None:
     arms = {"coref_a": 0.2, "coref_b": -0.1, "bias": 0.15}
-    steady = analyse(Tables(tables.pairs, tables.heads.assign(mass=0.5, **arms)))[0, 0]
+    steady = analyse(Tables(tables.pairs, tables.heads.assign(mass_a=0.5, mass_b=0.5, **arms)))[0, 0]
     assert (steady.preference_a, steady.preference_b) == pytest.approx((0.7, 0.4))
     assert steady.mass == pytest.approx(0.5)
     few, most = (
-        analyse(Tables(tables.pairs, tables.heads.assign(mass=mass)))[0, 0].reasons
+        analyse(Tables(tables.pairs, tables.heads.assign(mass_a=mass, mass_b=mass)))[0, 0].reasons
         for mass in (np.where(np.arange(len(tables.heads)) % 5 == 0, 0.5, 0.005), 0.5)
     )
     assert len(few) == len(most) + 1

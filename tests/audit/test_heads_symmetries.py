@@ -51,7 +51,7 @@ def same_figures(one: HeadFinding, other: HeadFinding, sign: float = 1) -> None:
 
 
 def test_exchanging_the_texts_flips_every_signed_measure_and_no_divergence(tables: Tables) -> None:
-    heads = exchange_columns(tables.heads.assign(**{n: -tables.heads[n] for n in SIGNED}), ("coref",))
+    heads = exchange_columns(tables.heads.assign(**{n: -tables.heads[n] for n in SIGNED}), ("coref", "mass"))
     heads = heads.rename(columns={"coref_a_next": "coref_b_next", "coref_b_next": "coref_a_next"})
     turned = by_place(Tables(exchange_columns(tables.pairs, NAMES), heads))
     opposite = {"carries": "opposes", "opposes": "carries"}
@@ -76,7 +76,7 @@ def test_renaming_arms_and_candidates_together_changes_nothing(tables: Tables) -
         }
     )
     old = tables.heads
-    new = {"coref_a": -old["coref_b"], "coref_b": -old["coref_a"]}
+    new = {"coref_a": -old["coref_b"], "coref_b": -old["coref_a"], "mass_a": old["mass_b"], "mass_b": old["mass_a"]}
     new |= {"coref_a_next": -old["coref_b_next"], "coref_b_next": -old["coref_a_next"]}
     renamed = by_place(Tables(pairs, old.assign(**new)))
     for place, finding in by_place(tables).items():
@@ -156,7 +156,7 @@ def test_redirect_turns_signed_measures_of_an_item_and_nothing_else(tables: Tabl
     turn = before.assign(sign=sign).set_index(keys).sort_index()["sign"]
     for name in SIGNED:
         np.testing.assert_allclose(found[name], expected[name] * turn)
-    for name in (*DIVERGENCES, "mass"):
+    for name in (*DIVERGENCES, "mass_a", "mass_b"):
         np.testing.assert_array_equal(found[name], expected[name])
     assert len(pairs) == len(tables.pairs)
     back = redirect(pairs, heads, direction)[1].set_index(keys).sort_index()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +48,7 @@ def test_batches_hold_every_pair_that_fits_once(pairs: list[Pair], size: int | N
 @given(suites())
 def test_no_batch_mixes_lengths_that_another_batch_separates(pairs: list[Pair]) -> None:
     batches = plan(pairs, FakeModel(), 4).batches
-    for before, after in zip(batches, batches[1:], strict=False):
+    for before, after in pairwise(batches):
         if (before[0].suite, before[0].contrast) == (after[0].suite, after[0].contrast):
             assert length(before[-1]) <= length(after[0])
             assert len(before) == 4

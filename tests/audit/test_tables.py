@@ -26,7 +26,7 @@ OUTPUT_COLUMNS = ["suite", "pair_id", "source_row", "arm", "measure", "value", "
 HEAD_COLUMNS = [
     *("suite", "pair_id", "stream", "layer", "head"),
     *("jsd", "total_variation", "value_weighted", "coref_a", "coref_b", "coref_a_next", "coref_b_next"),
-    *("mass", "bias", "bias_next", "nie", "nde", "nie_next", "nde_next"),
+    *("mass_a", "mass_b", "bias", "bias_next", "nie", "nde", "nie_next", "nde_next"),
 ]
 WHOLE_NUMBERS = {"source_row", "order", "line", "layer", "head"}
 

@@ -121,9 +121,7 @@ def test_only_the_kinds_of_the_config_are_continued() -> None:
 
 
 def test_a_text_without_room_for_a_continuation(model: LoadedModel) -> None:
-    records = measure(model, *PAIRS, max_new_tokens=51)
-    reasons = {record.pair_id: record.reason for record in records}
-    assert reasons["p1"] == "text and continuation need 64 tokens, the context window holds 64" or not reasons["p1"]
+    assert {record.reason for record in measure(model, PAIRS[0], max_new_tokens=51)} == {None}
     full = measure(model, PAIRS[0], max_new_tokens=52)
     assert {record.reason for record in full} == {
         "text and continuation need 65 tokens, the context window holds 64"

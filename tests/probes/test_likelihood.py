@@ -95,7 +95,7 @@ def test_without_bos_the_likelihood_is_undefined() -> None:
 
 
 def test_a_completion_that_merges_with_the_text_is_undefined(model: LoadedModel) -> None:
-    pair = replace(tiny.pair(tail="said plum"), completions=("ber", " doctor"))
+    pair = replace(tiny.pair(tail="said nur"), completions=("se", " doctor"))
     odds = [record for record in measure(model, pair) if record.measure == "completion_log_odds"]
     assert [record.value for record in odds] == [None, None]
     assert all("merges" in str(record.reason) for record in odds)

@@ -84,8 +84,8 @@ def test_a_pickle_is_refused_unless_allowed(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").unlink()
     torch.save(weights, tmp_path / "pytorch_model.bin")
     assert message(tmp_path) == (
-        f"{tmp_path}: the weights are there only as a pickle (pytorch_model.bin), which can run code when it is "
-        "read; convert them to safetensors, or pass --allow-pickle if you trust their source"
+        f"{tmp_path}: the weights are there only as a pickle (pytorch_model.bin), which can run code when it "
+        "is read; convert them to safetensors, or pass --allow-pickle if you trust their source"
     )
     model = load(str(tmp_path), allow_pickle=True)
     assert "pytorch_model.bin" in model.hashes

@@ -55,9 +55,7 @@ def test_a_missing_folder() -> None:
 def test_another_file(tmp_path: Path) -> None:
     file = tmp_path / "m.onnx"
     file.touch()
-    assert message(str(file)) == (
-        f"{file}: not a model; expected a folder, a .gguf file, a hub id or 'demo'"
-    )
+    assert message(str(file)) == (f"{file}: not a model; expected a folder, a .gguf file, a hub id or 'demo'")
 
 
 def test_neither_path_nor_hub_id() -> None:
@@ -68,8 +66,8 @@ def test_a_hub_id_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert message("nobody/no-such-model") == (
-        "nobody/no-such-model: no such folder, and the hub cannot be reached (no network, or HF_HUB_OFFLINE is "
-        "set); this model is not in the local cache"
+        "nobody/no-such-model: no such folder, and the hub cannot be reached (no network, or HF_HUB_OFFLINE "
+        "is set); this model is not in the local cache"
     )
 
 

@@ -44,7 +44,10 @@ DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "phi": ("PhiConfig", {**BLOCKS, "max_position_embeddings": 64}),
 }
 WITHOUT_SDPA: dict[str, tuple[str, dict[str, Any]]] = {
-    "gemma2": ("Gemma2Config", {**GROUPED, "head_dim": 8, "sliding_window": 4, "attn_logit_softcapping": 2.0}),
+    "gemma2": (
+        "Gemma2Config",
+        {**GROUPED, "head_dim": 8, "sliding_window": 4, "attn_logit_softcapping": 2.0},
+    ),
     "gpt-oss": (
         "GptOssConfig",
         {**GROUPED, "head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 4},
@@ -98,12 +101,13 @@ def pair(
     directed: bool = True,
     mentions: bool = True,
     order: int = 0,
+    stop: str = " .",
 ) -> Pair:
     """``The nurse asked the doctor a question . She said that the``."""
     texts = []
     left, right = (first, second) if order == 0 else (second, first)
     for arm, group, word in (("she", "female", "She"), ("he", "male", "He")):
-        start = f"The {left} asked the {right} a question . "
+        start = f"The {left} asked the {right} a question{stop} "
         text = f"{start}{word} {tail}".strip()
         spans = {
             PRONOUN: (len(start), len(start) + len(word)),
@@ -114,7 +118,20 @@ def pair(
     completions = (f" {second}", f" {first}")
     item = "/".join(sorted((first, second)))
     return Pair(
-        "tiny", name, "gender", kind, None, "asked", item, order, directed, *texts, completions, None, "t.yaml", 1
+        "tiny",
+        name,
+        "gender",
+        kind,
+        None,
+        "asked",
+        item,
+        order,
+        directed,
+        *texts,
+        completions,
+        None,
+        "t.yaml",
+        1,
     )
 
 

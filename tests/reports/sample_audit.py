@@ -170,8 +170,9 @@ def _coverage(pairs: pd.DataFrame, verdict: Verdict) -> Coverage:
         ),
         failed_reasons=(nan,) if failed else (),
         unaligned_words=4,
-        undefined=(
-            Reason(reason="nie: the texts differ in length", count=2, pair_ids=("t05-1-0", "t05-1-1")),
+        undefined=tuple(
+            Reason(reason=f"{name}: the texts differ in length", count=2, pair_ids=("t05-1-0", "t05-1-1"))
+            for name in ("nie", "nde")
         ),
     )
 

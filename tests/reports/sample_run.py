@@ -50,8 +50,8 @@ def write_sample(folder: Path, sample: Sample = "fail", *, hostile: bool = False
     write_json(folder / "manifest.json", {"seed": 7, "config": RunConfig().model_dump(mode="json")})
     write_table(folder, "pairs", pairs)
     write_table(folder, "outputs", output_table(pairs, random, hostile=hostile))
-    write_table(folder, "heads", head_table(pairs, random))
-    for record in details(pairs, random):
+    write_table(folder, "heads", head_table(pairs, np.random.default_rng(12)))
+    for record in details(pairs, np.random.default_rng(11)):
         write_detail(folder, record)
     return audit
 
@@ -192,7 +192,7 @@ def _detail(pair: pd.Series, pair_id: str, random: np.random.Generator) -> Detai
     matches = tuple((i, i) for i in range(count))
     weights = []
     for arm, side in enumerate(words):
-        scores = random.normal(0, 0.6, (LAYERS, HEADS, count, count))
+        scores = random.normal(0, 0.3, (LAYERS, HEADS, count, count))
         scores[..., 0] += 3
         wanted = pair["candidate_1" if arm == 0 else "candidate_2"].split()[-1]
         for place, label in LABELS.items():

@@ -70,7 +70,11 @@ def test_view_offers_the_labelled_heads_most_serious_first() -> None:
 
 
 def test_nearly_no_attention_looks_at_neither() -> None:
-    assert looks_at(0.004, 0.005, ("a", "b")) is None
+    assert looks_at(0.004, 0.005, ("a", "b")) == "neither"
+
+
+def test_nearly_equal_attention_looks_at_both() -> None:
+    assert looks_at(0.064, 0.061, ("a", "b")) == "both alike"
     assert looks_at(0.02, 0.03, ("a", "b")) == "b"
 
 

@@ -109,6 +109,7 @@ def test_parts_of_the_failing_run(pages: dict[str, str]) -> None:
         "He → Doctor",
         "Control: same-group (she against he)",
         "9 tokens more than the context window",
+        "2 pairs: the texts differ in length (nie, nde) t05-1-0, t05-1-1",
         "captured rows equal eager",
         "abababab",
         "versions.torch",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from audit.results import Estimate, Finding
 from reports.figures.interval import axis_of, interval_info, interval_svg
 from reports.output_rows import output_groups
@@ -17,8 +19,9 @@ def test_axis_shows_estimates_zero_and_threshold() -> None:
     assert end > 0.5
 
 
-def test_axis_of_nothing_has_room() -> None:
-    start, end = axis_of([Estimate(reason="none")])
+@pytest.mark.parametrize("value", [None, 0.0, 3.0])
+def test_axis_of_one_value_has_room(value: float | None) -> None:
+    start, end = axis_of([Estimate(estimate=value)], also=[])
     assert start < end
 
 
