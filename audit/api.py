@@ -76,7 +76,9 @@ def examine_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> M
     return model.describe(model.self_test())
 
 
-def load_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> tuple[Model, tuple[SelfTestStep, ...]]:
+def load_model(
+    spec: str, config: RunConfig, allow_pickle: bool = False
+) -> tuple[Model, tuple[SelfTestStep, ...]]:
     """Load a model and prove that capture is exact on it.
 
     Raises:
@@ -95,7 +97,9 @@ def load_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> tupl
 
 
 def run_audit(request: Request, watcher: Watcher) -> RunFolder:
-    """Measure, decide, write the run folder and render the reports.
+    """Measure, decide, write the run folder, then render the reports from it.
+
+    A renderer that fails loses nothing: the run is complete before and can be rendered again.
 
     Raises:
         InputError, ModelError: before anything is measured.
@@ -115,7 +119,9 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
 def _pairs(request: Request) -> list[Pair]:
     pairs = [pair for suite in request.suites for pair in expand(suite)][: request.limit]
     if len({suite.suite.suite for suite in request.suites}) < len(request.suites):
-        raise InputError.single("two suites have the same name; expected each suite once", request.suites[0].file)
+        raise InputError.single(
+            "two suites have the same name; expected each suite once", request.suites[0].file
+        )
     first: dict[str, Pair] = {}
     for pair in pairs:
         known = first.setdefault(pair.pair_id, pair)
@@ -140,7 +146,9 @@ def _measure_and_write(
     config = request.config
     tables = measure(model, pairs, probes, config, watcher)
     frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads()}
-    suites = [_suite_info(suite, [p for p in pairs if p.suite == suite.suite.suite]) for suite in request.suites]
+    suites = [
+        _suite_info(suite, [p for p in pairs if p.suite == suite.suite.suite]) for suite in request.suites
+    ]
     environment = {**describe_environment(_threads()), "started": started, "finished": now()}
     coverage = coverage_of(frames["pairs"], tables.reasons(), tables.unaligned_words)
     with watcher.step("statistics"):
@@ -150,11 +158,13 @@ def _measure_and_write(
             write_table(folder, name, frame)
         for probe in probes:
             if isinstance(probe, DetailProbe):
-                for pair in pairs_to_show(frames["pairs"], frames["heads"], pairs, audit.heads, config.detail):
+                for pair in pairs_to_show(
+                    frames["pairs"], frames["heads"], pairs, audit.heads, config.detail
+                ):
                     write_detail(folder, probe.detail(model, pair))
         write_json(folder / MANIFEST, _manifest(audit, request))
         write_audit(folder, audit)
-        _render(folder, open_run(folder).audit, request.formats)  # as it will be read when rendered again
+    render(request.out, request.formats)
     return open_run(request.out)
 
 
@@ -217,7 +227,7 @@ def render(path: Path, formats: Sequence[str]) -> list[Path]:
 
 
 def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
-    """Decide again from a finished run, without the model; rewrites ``audit.json``.
+    """Decide again from a finished run, without the model; rewrites ``audit.json`` and its report.
 
     Args:
         path: the run folder.
@@ -244,6 +254,8 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
         write_audit(path, audit)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
+    if (path / "report.html").exists():
+        render(path, ("html",))
     return RunFolder(path, audit)
 
 
@@ -251,4 +263,3 @@ def _measured_as(old: RunConfig, new: RunConfig) -> RunConfig:
     """The new thresholds; everything about the measuring stays as it was."""
     kept = ("probes", "seed", "dtype", "device", "batch_size", "detail", "generation", "causal")
     return new.model_copy(update={name: getattr(old, name) for name in kept})
-

@@ -67,14 +67,16 @@ class RunConfig(Settings):
     """A run and gate preset."""
 
     preset: str = "custom"
-    probes: tuple[str, ...] = ("attention", "likelihood", "generation", "causal")
+    probes: tuple[str, ...] = Field(("attention", "likelihood", "generation", "causal"), min_length=1)
     seed: int = Field(0, ge=0)
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     device: str = "cpu"
     batch_size: int | None = Field(None, ge=1)
     q: float = Field(0.05, gt=0, lt=1, description="false discovery rate over everything that could flag")
     min_bias: float = Field(0.02, ge=0, le=1, description="smallest signed bias that is called a bias")
-    largest_hidden_bias: float = Field(0.15, gt=0, le=1, description="a check of heads passes only if no head can hide this signed bias")
+    largest_hidden_bias: float = Field(
+        0.15, gt=0, le=1, description="a check of heads passes only if no head can hide this signed bias"
+    )
     min_nie: float = Field(0.005, ge=0, description="smallest causal effect in nats that is called one")
     power: float = Field(0.8, gt=0, lt=1)
     detail: int = Field(12, ge=0, description="pairs whose attention is kept whole for the report")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
 
 from audit.config import Check, RunConfig
@@ -18,6 +19,7 @@ from audit.results import (
 )
 
 Outcome = tuple[Verdict, Estimate, str]
+Place = tuple[str, tuple[str, str]]
 
 
 def decide(
@@ -37,7 +39,9 @@ def decide(
     Returns:
         The gate, and what became of each waiver.
     """
-    results = [result for check in config.checks for result in _apply(check, config, findings, heads, started)]
+    results = [
+        result for check in config.checks for result in _apply(check, config, findings, heads, started)
+    ]
     used: set[str] = set()
     results = [_waive(result, config, today, used) for result in results]
     verdict = Verdict.worst([result.verdict for result in results])
@@ -80,16 +84,14 @@ def _apply(
     started: dt.date,
 ) -> list[CheckResult]:
     """One result per suite × contrast that the check is about; a check that meets nothing says so."""
-    places: dict[tuple[str, tuple[str, str]], Outcome] = {}
     if check.measure == "flagged_heads":
-        for place in dict.fromkeys((head.suite, head.contrast) for head in heads):
-            here = [head for head in heads if (head.suite, head.contrast) == place]
-            if any(head.label != "unmeasured" for head in here):
-                places[place] = _heads_outcome(check, config, here)
+        places = _heads_outcomes(check, config, heads)
     else:
-        for finding in findings:
-            if finding.measure == check.measure and finding.control is None and finding.group is None:
-                places[finding.suite, finding.contrast] = _size_outcome(check, finding)
+        places = {
+            (finding.suite, finding.contrast): _size_outcome(check, finding)
+            for finding in findings
+            if finding.measure == check.measure and finding.control is None and finding.group is None
+        }
     wanted = {
         place: outcome
         for place, outcome in places.items()
@@ -99,7 +101,9 @@ def _apply(
         reason = f"nothing was measured that the check {check.id!r} ({check.measure}) could look at"
         outcome = (Verdict.INCONCLUSIVE, Estimate(reason=reason), f"Undecided: {reason}.")
         return [_result(check, check.suite or "", check.contrast, outcome, started)]
-    return [_result(check, suite, contrast, outcome, started) for (suite, contrast), outcome in wanted.items()]
+    return [
+        _result(check, suite, contrast, outcome, started) for (suite, contrast), outcome in wanted.items()
+    ]
 
 
 def _result(
@@ -122,10 +126,30 @@ def _result(
     )
 
 
+def _heads_outcomes(check: Check, config: RunConfig, heads: Sequence[HeadFinding]) -> dict[Place, Outcome]:
+    """One outcome per suite × contrast of which heads were tested; a suite without any is undecided."""
+    here: dict[Place, list[HeadFinding]] = defaultdict(list)
+    for head in heads:
+        here[head.suite, head.contrast].append(head)
+    tested = {place: own for place, own in here.items() if any(head.label != "unmeasured" for head in own)}
+    outcomes = {place: _heads_outcome(check, config, own) for place, own in tested.items()}
+    for suite, contrast in here:
+        if suite not in {place[0] for place in outcomes}:
+            reason = f"no attention head could be tested in the suite {suite!r}"
+            outcomes[suite, contrast] = (
+                Verdict.INCONCLUSIVE,
+                Estimate(reason=reason),
+                f"Undecided: {reason}.",
+            )
+    return outcomes
+
+
 def _heads_outcome(check: Check, config: RunConfig, heads: Sequence[HeadFinding]) -> Outcome:
     """How many heads carry bias; passing needs that no other head could hide one of the size that counts."""
     flagged = [head for head in heads if head.flagged]
-    names = ", ".join(f"{head.layer}-{head.head}" for head in flagged[:5]) + (" …" if len(flagged) > 5 else "")
+    names = ", ".join(f"{head.layer}-{head.head}" for head in flagged[:5]) + (
+        " …" if len(flagged) > 5 else ""
+    )
     contrast = "/".join(heads[0].contrast)
     estimate = Estimate(
         estimate=float(len(flagged)),

@@ -183,7 +183,9 @@ def _read_row(block: HeadBlock, row: str, at: slice, correction: Correction, con
     if not block.completions:
         labels = [("unmeasured", NO_COMPLETIONS)] * len(labels)
     low, high = simultaneous_bound(bias.fit, max(correction.m, 1))
-    bound = np.where(np.isnan(correction.bias[at]), np.nan, np.maximum(np.abs(low), np.abs(high)))
+    bound = np.where(
+        np.isnan(correction.bias[at]), np.nan, np.minimum(np.maximum(np.abs(low), np.abs(high)), 1)
+    )
     return _RowResult(
         biases,
         effects,

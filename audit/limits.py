@@ -41,8 +41,12 @@ def limits_of(config: RunConfig, coverage: Coverage) -> tuple[Limit, ...]:
             )
         )
     if "causal" not in config.probes:
-        here.append(Limit(id="no-causal", text="No causal effects were measured, so no head could be flagged."))
+        here.append(
+            Limit(id="no-causal", text="No causal effects were measured, so no head could be flagged.")
+        )
     if coverage.planned > coverage.measured:
         left_out = coverage.planned - coverage.measured
-        here.append(Limit(id="coverage", text=f"{left_out} of {coverage.planned} planned pairs were not measured."))
+        here.append(
+            Limit(id="coverage", text=f"{left_out} of {coverage.planned} planned pairs were not measured.")
+        )
     return (*_ALWAYS, *here)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from audit.config import RunConfig
@@ -39,7 +40,9 @@ def measure(
     for stage, what in ((1, "attention and outputs"), (2, "causal effects")):
         staged = [probe for probe in probes if probe.stage == stage]
         choices = _choices(tables, config, pairs) if stage == 2 and staged else {}
-        batches = [batch for batch in planned.batches if any(p.wants(pair, config) for p in staged for pair in batch)]
+        batches = [
+            batch for batch in planned.batches if any(p.wants(pair, config) for p in staged for pair in batch)
+        ]
         for batch in watcher.track(what, batches):
             wanted = [pair for pair in batch if pair.pair_id not in failed]
             for pair_id, reason in _measure_batch(model, wanted, staged, config, choices, tables).items():
@@ -47,7 +50,20 @@ def measure(
                 tables.drop(pair_id)
                 known = tokens[pair_id]
                 tables.add([PairRecord(pair_id, "failed", reason, known.tokens_a, known.tokens_b)])
+    tables.add(_unwanted(pairs, probes, config, tokens))
     return tables
+
+
+def _unwanted(
+    pairs: Sequence[Pair], probes: Sequence[Probe], config: RunConfig, records: Mapping[str, PairRecord]
+) -> list[PairRecord]:
+    """Pairs that no probe of the run is for: they were not measured, so they must not look it."""
+    reason = "no probe of this run measures such a pair"
+    return [
+        replace(records[pair.pair_id], status="skipped", reason=reason)
+        for pair in pairs
+        if records[pair.pair_id].status == "measured" and not any(p.wants(pair, config) for p in probes)
+    ]
 
 
 def _choices(tables: Tables, config: RunConfig, pairs: Sequence[Pair]) -> Choices:
@@ -97,7 +113,11 @@ def _records(
 
 
 def pairs_to_show(
-    pairs: pd.DataFrame, heads: pd.DataFrame, planned: Sequence[Pair], findings: Sequence[HeadFinding], count: int
+    pairs: pd.DataFrame,
+    heads: pd.DataFrame,
+    planned: Sequence[Pair],
+    findings: Sequence[HeadFinding],
+    count: int,
 ) -> list[Pair]:
     """The pairs whose attention is kept whole: those written out by hand first, then the strongest.
 
@@ -114,6 +134,7 @@ def pairs_to_show(
     shown = [pair for pair in planned if pair.pair_id in measured and pair.pair_id in strength]
     by_hand = [pair for pair in shown if pair.cluster == pair.pair_id]
     rest = sorted(
-        (pair for pair in shown if pair not in by_hand), key=lambda pair: (-strength[pair.pair_id], pair.pair_id)
+        (pair for pair in shown if pair not in by_hand),
+        key=lambda pair: (-strength[pair.pair_id], pair.pair_id),
     )
     return [*by_hand, *rest][:count]

@@ -85,7 +85,9 @@ def check_target(path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=parent):
             pass
     except OSError as error:
-        raise InputError.single(f"cannot be written ({error.strerror}); choose another --out", path) from error
+        raise InputError.single(
+            f"cannot be written ({error.strerror}); choose another --out", path
+        ) from error
 
 
 @contextmanager

@@ -46,7 +46,9 @@ def _checks(checks: tuple[CheckResult, ...]) -> Table:
         found = check.estimate
         interval = "" if found.ci_low is None else f"[{found.ci_low:+.3f}, {found.ci_high:+.3f}]"
         count = check.measure == "flagged_heads"
-        value = "–" if found.estimate is None else f"{found.estimate:.0f}" if count else f"{found.estimate:+.3f}"
+        value = (
+            "–" if found.estimate is None else f"{found.estimate:.0f}" if count else f"{found.estimate:+.3f}"
+        )
         mark = Text(check.verdict, style=_STYLES[check.verdict].split(" on ")[1])
         contrast = "/".join(check.contrast or ("any",))
         table.add_row(check.id, contrast, value, interval, f"{check.at_most:g}", mark)
@@ -122,5 +124,9 @@ def print_self_test(info: ModelInfo) -> None:
     )
     for step in info.self_test:
         mark = Text("ok  " if step.passed else "FAIL", style="green" if step.passed else "bold red")
-        bound = "" if step.value is None else f"  {step.value:.2g}" + ("" if step.bound is None else f" ≤ {step.bound:g}")
+        bound = (
+            ""
+            if step.value is None
+            else f"  {step.value:.2g}" + ("" if step.bound is None else f" ≤ {step.bound:g}")
+        )
         console.print(mark, f"{step.name}{bound}{'  ' + step.note if step.note else ''}")

@@ -45,10 +45,12 @@ class KeyValues:
         if not self.keys:
             return KeyValues([t[:, :, :upto] for t in tail.keys], [t[:, :, :upto] for t in tail.values])
         repeat = tail.texts // self.texts
-        return KeyValues(
-            [torch.cat([p.repeat(repeat, 1, 1, 1), t[:, :, :upto]], 2) for p, t in zip(self.keys, tail.keys)],
-            [torch.cat([p.repeat(repeat, 1, 1, 1), t[:, :, :upto]], 2) for p, t in zip(self.values, tail.values)],
-        )
+
+        def joined(before: list[torch.Tensor], after: list[torch.Tensor]) -> list[torch.Tensor]:
+            repeated = [layer.repeat(repeat, 1, 1, 1) for layer in before]
+            return [torch.cat([p, t[:, :, :upto]], 2) for p, t in zip(repeated, after, strict=True)]
+
+        return KeyValues(joined(self.keys, tail.keys), joined(self.values, tail.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,9 @@ def _over_prefix(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     batch, kv, m, x = left.shape
     prefixes = right.shape[0]
     copies = batch // prefixes
-    folded = left.reshape(copies, prefixes, kv, m, x).permute(1, 2, 0, 3, 4).reshape(prefixes, kv, copies * m, x)
+    folded = (
+        left.reshape(copies, prefixes, kv, m, x).permute(1, 2, 0, 3, 4).reshape(prefixes, kv, copies * m, x)
+    )
     product = (folded @ right).reshape(prefixes, kv, copies, m, -1)
     return product.permute(2, 0, 1, 3, 4).reshape(batch, kv, m, -1)
 

@@ -45,7 +45,9 @@ class _Job:
         return (len(self.a), self.start, self.rows, lengths)
 
 
-def why_not_exchangeable(a: Encoding, b: Encoding, rows_a: Sequence[int], rows_b: Sequence[int]) -> str | None:
+def why_not_exchangeable(
+    a: Encoding, b: Encoding, rows_a: Sequence[int], rows_b: Sequence[int]
+) -> str | None:
     """Attention rows can be exchanged only between texts with equally many tokens, alike elsewhere."""
     if len(a.ids) != len(b.ids):
         return f"attention rows cannot be exchanged: {len(a.ids)} against {len(b.ids)} tokens"

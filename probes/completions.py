@@ -14,5 +14,7 @@ def completion_ids(model: Model, text: str, completion: str) -> tuple[int, ...]:
     """
     prompt, joined = model.encode(text).ids, model.encode(text + completion).ids
     if joined[: len(prompt)] != prompt or len(joined) == len(prompt):
-        raise MeasurementError(f"completion {completion!r} merges with the end of {text!r}; give it a leading space")
+        raise MeasurementError(
+            f"completion {completion!r} merges with the end of {text!r}; give it a leading space"
+        )
     return joined[len(prompt) :]

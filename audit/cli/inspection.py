@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
     app.command("list")(list_parts)
 
 
-def lint(suites: Annotated[list[Path], typer.Argument(help="Suite files, or names of built-in suites.")]) -> int:
+def lint(
+    suites: Annotated[list[Path], typer.Argument(help="Suite files, or names of built-in suites.")],
+) -> int:
     """Tell every fault of a suite at once, with file and line. Warnings do not change the exit code."""
     from audit.errors import EvenhandError, InputError
     from audit.lint import lint as find_faults

@@ -132,7 +132,12 @@ def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
         return RunConfig.model_validate({**loaded.model_dump(), **given})
     except ValidationError as error:
         raise InputError(
-            Fault("", 0, f"--{str(fault['loc'][0]).replace('_', '-')}", f"{fault['msg']} (got {fault['input']!r})")
+            Fault(
+                "",
+                0,
+                f"--{str(fault['loc'][0]).replace('_', '-')}",
+                f"{fault['msg']} (got {fault['input']!r})",
+            )
             for fault in error.errors()
         ) from error
 

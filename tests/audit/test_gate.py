@@ -206,4 +206,7 @@ def test_several_failures_are_told_by_the_first() -> None:
         finding("total_effect", 0.5, 0.4, 0.6, contrast=contrast) for contrast in (("a", "b"), ("a", "c"))
     )
     gate, _ = decided(check(), findings=findings)
-    assert gate.why == "the total effect under a/b is +0.500 nats [+0.400, +0.600]: beyond ±0.1. 1 more check has this verdict."
+    assert (
+        gate.why
+        == "the total effect under a/b is +0.500 nats [+0.400, +0.600]: beyond ±0.1. 1 more check has this verdict."
+    )

@@ -76,7 +76,12 @@ def test_renaming_arms_and_candidates_together_changes_nothing(tables: Tables) -
         }
     )
     old = tables.heads
-    new = {"coref_a": -old["coref_b"], "coref_b": -old["coref_a"], "mass_a": old["mass_b"], "mass_b": old["mass_a"]}
+    new = {
+        "coref_a": -old["coref_b"],
+        "coref_b": -old["coref_a"],
+        "mass_a": old["mass_b"],
+        "mass_b": old["mass_a"],
+    }
     new |= {"coref_a_next": -old["coref_b_next"], "coref_b_next": -old["coref_a_next"]}
     renamed = by_place(Tables(pairs, old.assign(**new)))
     for place, finding in by_place(tables).items():

@@ -45,7 +45,9 @@ AttentionInterface.register("oracle", patched)
 AttentionMaskInterface.register("oracle", sdpa_mask)
 
 
-def oracle(net: PreTrainedModel, ids: torch.Tensor, edit: Any = None) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def oracle(
+    net: PreTrainedModel, ids: torch.Tensor, edit: Any = None
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
     net.set_attn_implementation("oracle")
     STATE.update(seen=[], edit=edit)
     with torch.no_grad():
@@ -87,7 +89,9 @@ START, PAIRS = 4, 2
 
 
 @pytest.mark.parametrize("rows", [(4,), (4, 5)])
-def test_every_variant_equals_patching_one_head_of_the_whole_text(net: PreTrainedModel, rows: tuple[int, ...]) -> None:
+def test_every_variant_equals_patching_one_head_of_the_whole_text(
+    net: PreTrainedModel, rows: tuple[int, ...]
+) -> None:
     heads = [list(range(HEADS)) for _ in range(LAYERS)]
     tails = Tails(
         torch.cat([A, B])[:, START:], START, tuple(row - START for row in rows), torch.tensor([2, 3, 0, 1])
