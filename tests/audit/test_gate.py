@@ -80,11 +80,15 @@ def test_nothing_measured_never_passes(measure: CheckMeasure) -> None:
         finding("generation_changed", 0.0, -0.01, 0.01),
     )
     gate, _ = decided(check(measure, 1000), findings=strangers, heads=(head(label="unmeasured"),))
-    reason = f"nothing was measured that the check {measure!r} ({measure}) could look at"
+    reason = (
+        "no attention head could be tested in the suite 'jobs'"
+        if measure == "flagged_heads"
+        else f"nothing was measured that the check {measure!r} ({measure}) could look at"
+    )
     assert gate.verdict is Verdict.INCONCLUSIVE
     assert gate.why == f"Undecided: {reason}."
     assert gate.checks[0].estimate == Estimate(reason=reason)
-    assert gate.checks[0].contrast is None
+    assert gate.checks[0].contrast == (("she", "he") if measure == "flagged_heads" else None)
 
 
 def test_without_checks_nothing_is_decided() -> None:
