@@ -29,8 +29,8 @@ class GenerationSettings(Settings):
 class CausalSettings(Settings):
     """Which heads are confirmed by intervention.
 
-    ``possible`` computes the effect only where the adjusted p of the bias is at most q: since
-    ``p_flag = max(p_bias, p_nie)``, no other head can be flagged (Benjamini–Hochberg is monotone).
+    ``possible`` computes the effect only where the bias is at least ``min_bias`` and its adjusted p at
+    most q: since ``p_flag = max(p_bias, p_nie)``, no other head can be flagged.
     """
 
     heads: Literal["possible", "all"] = "possible"

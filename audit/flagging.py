@@ -16,7 +16,7 @@ Array = npt.NDArray[np.float64]
 #: From the gravest to the mildest; a head has the gravest label of its rows.
 SEVERITY: tuple[Label, ...] = ("carries", "opposes", "moves", "acts", "none", "unmeasured")
 
-NOT_COMPUTED = "causal effect not computed: this head cannot be flagged"
+NOT_COMPUTED = "causal effect not computed: a bias this small or uncertain cannot be flagged"
 NO_COMPLETIONS = "no completions: there is no output to measure a causal effect on"
 
 
@@ -26,7 +26,8 @@ class Correction:
 
     Args:
         m: tests that could flag.
-        p_flag: `[N]` `max(p_bias, p_nie)`; NaN where the test could not flag.
+        p_flag: `[N]` `max(p_bias, p_nie)`, 1 where |bias| is below `min_bias`; NaN where the test could
+            not flag.
         flag, bias, nie: `[N]` Benjamini–Hochberg adjusted p_flag, p_bias and p_nie.
         level: `[N]` coverage of the test's intervals.
     """
@@ -39,28 +40,40 @@ class Correction:
     level: Array
 
 
-def correct(p_bias: Array, p_nie: Array, could_flag: npt.NDArray[np.bool_], q: float) -> Correction:
+def correct(
+    p_bias: Array,
+    p_nie: Array,
+    could_flag: npt.NDArray[np.bool_],
+    large: npt.NDArray[np.bool_],
+    q: float,
+) -> Correction:
     """Correct `p_flag = max(p_bias, p_nie)` over all tests that could flag, not within survivors of a screen.
 
-    A bias whose effect was not computed counts with p_flag = 1. Where only heads with an adjusted p_bias
-    above q are left out, this changes no flag: let k be the number of tests that Benjamini–Hochberg
-    rejects on p_bias. Since p_flag ≥ p_bias, it rejects at most k on p_flag, all of them at or below
-    k·q/m; a test left out has p_bias > k·q/m, so its p_flag was never counted at that threshold.
+    A bias too small to be called one counts with p_flag = 1. Dropping it after the correction instead
+    would leave the false discovery rate of what remains unknown (Ebrahimpoor & Goeman 2021); as p only
+    grows, the rate is held.
+    A bias whose effect was not computed counts with p_flag = 1, too. Where only small ones and those with
+    an adjusted p_bias above q are left out, this changes no flag: let k be the number of tests that
+    Benjamini–Hochberg rejects on p_bias. Since p_flag ≥ p_bias, it rejects at most k on p_flag, all of
+    them at or below k·q/m; a test left out has p_bias > k·q/m, so its p_flag was never counted there.
     Selected tests get intervals of level `1 - R·q/m` (Benjamini & Yekutieli 2005), all others 0.95.
 
-    >>> correct(np.array([0.001, 0.6]), np.array([0.01, np.nan]), np.array([True, True]), 0.05).flag.tolist()
+    >>> both = np.array([True, True])
+    >>> correct(np.array([0.001, 0.6]), np.array([0.01, np.nan]), both, both, 0.05).flag.tolist()
     [0.02, 1.0]
 
     Args:
         p_bias, p_nie: `[N]` p of the bias and of the causal effect in the same row; NaN where undefined.
         could_flag: `[N]` whether there is an output on which an effect can be measured.
+        large: `[N]` whether the bias is at least `min_bias`.
         q: false discovery rate.
     Returns:
         The corrected tests.
     """
     p_bias = np.where(could_flag, p_bias, np.nan)
     tested = ~np.isnan(p_bias)
-    p_flag = np.where(tested, np.maximum(p_bias, np.where(np.isnan(p_nie), 1.0, p_nie)), np.nan)
+    joint = np.maximum(p_bias, np.where(large & ~np.isnan(p_nie), p_nie, 1.0))
+    p_flag = np.where(tested, joint, np.nan)
     m = int(tested.sum())
     flag = benjamini_hochberg(p_flag)
     selected = flag <= q
@@ -88,9 +101,9 @@ def label_row(
     if b is None or bias.p_adjusted is None:
         return "unmeasured", bias.reason or nie.reason or "not measured"
     certain = bias.p_adjusted <= config.q
-    if effect is None or nie.p_adjusted is None:
-        return ("unmeasured" if certain else "none"), nie.reason or "no p for the causal effect"
     large = abs(b) >= config.min_bias
+    if effect is None or nie.p_adjusted is None:
+        return ("unmeasured" if certain and large else "none"), nie.reason or "no p for the causal effect"
     acts, beyond = nie.p_adjusted <= config.q, _beyond(nie, config.min_nie)
     figures = f"bias {b:+.3f}, effect {effect:+.4f} nats"
     if p_adjusted is not None and p_adjusted <= config.q and large and beyond:

@@ -44,7 +44,7 @@ def analyse_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -
         One finding per suite × contrast × stream × layer × head.
     """
     blocks = head_blocks(pairs, heads, _FITTED)
-    correction = _correction(blocks, config.q)
+    correction = _correction(blocks, config)
     return [
         finding
         for block, *rows in _by_row(blocks, correction)
@@ -55,12 +55,14 @@ def analyse_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -
 def possible_heads(
     pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig
 ) -> dict[tuple[str, Contrast], HeadChoice]:
-    """Heads that can still be flagged once their causal effect is known: adjusted p_bias at most q.
+    """Heads that can still be flagged once their causal effect is known.
+
+    These are the rows with a bias of at least `min_bias` and an adjusted p_bias of at most q.
 
     Args:
         pairs: ``pairs.parquet``.
         heads: ``heads.parquet``, with the signed bias.
-        config: q; with ``causal.heads: all`` every head is chosen.
+        config: q and min_bias; with ``causal.heads: all`` every head is chosen.
     Returns:
         Per suite and contrast the heads of either row (of any stream).
     """
@@ -68,9 +70,12 @@ def possible_heads(
     if config.causal.heads == "all":
         return {(block.suite, block.contrast): HeadChoice() for block in blocks}
     chosen: dict[tuple[str, Contrast], HeadChoice] = {}
-    for block, *rows in _by_row(blocks, _correction(blocks, config.q)):
+    for block, *rows in _by_row(blocks, _correction(blocks, config)):
         before = chosen.get((block.suite, block.contrast), HeadChoice(frozenset(), frozenset()))
-        pronoun, following = (_places(block, correction.bias[at] <= config.q) for _, at, correction in rows)
+        pronoun, following = (
+            _places(block, (correction.bias[at] <= config.q) & _large(block, row, config))
+            for row, at, correction in rows
+        )
         chosen[block.suite, block.contrast] = HeadChoice(
             pronoun | (before.pronoun or frozenset()), following | (before.next or frozenset())
         )
@@ -116,9 +121,14 @@ def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(table["suite"], table["pair_id"], strict=True))
 
 
-def _correction(blocks: list[HeadBlock], q: float) -> Correction:
+def _large(block: HeadBlock, row: str, config: RunConfig) -> npt.NDArray[np.bool_]:
+    return np.abs(block.measures[f"bias{row}"].fit.mean) >= config.min_bias
+
+
+def _correction(blocks: list[HeadBlock], config: RunConfig) -> Correction:
     """Correct over all blocks, each with its pronoun row, then its predicting row."""
-    p_bias, p_nie, could = [np.empty(0)], [np.empty(0)], [np.empty(0, dtype=bool)]
+    p_bias, p_nie = [np.empty(0)], [np.empty(0)]
+    could, large = [np.empty(0, dtype=bool)], [np.empty(0, dtype=bool)]
     for block in blocks:
         size = len(block.layer)
         for row in ROWS:
@@ -126,7 +136,10 @@ def _correction(blocks: list[HeadBlock], q: float) -> Correction:
             p_bias.append(block.measures[f"bias{row}"].fit.p)
             p_nie.append(np.full(size, np.nan) if effect is None else effect.fit.p)
             could.append(np.full(size, block.completions))
-    return correct(np.concatenate(p_bias), np.concatenate(p_nie), np.concatenate(could), q)
+            large.append(_large(block, row, config))
+    return correct(
+        np.concatenate(p_bias), np.concatenate(p_nie), np.concatenate(could), np.concatenate(large), config.q
+    )
 
 
 _Row = tuple[str, slice, Correction]
@@ -175,7 +188,12 @@ def _read_row(block: HeadBlock, row: str, at: slice, correction: Correction, con
             alpha,
             level,
             correction.nie[at],
-            missing=[_no_effect(block, adjusted, config.q) for adjusted in correction.bias[at].tolist()],
+            missing=[
+                _no_effect(block, adjusted <= config.q and large)
+                for adjusted, large in zip(
+                    correction.bias[at].tolist(), _large(block, row, config), strict=True
+                )
+            ],
         ),
     )
     adjusted = [number(p) for p in correction.flag[at].tolist()]
@@ -196,10 +214,10 @@ def _read_row(block: HeadBlock, row: str, at: slice, correction: Correction, con
     )
 
 
-def _no_effect(block: HeadBlock, bias_adjusted: float, q: float) -> str:
+def _no_effect(block: HeadBlock, possible: bool) -> str:
     if not block.completions:
         return NO_COMPLETIONS
-    return NOT_COMPUTED if bias_adjusted > q else "causal effect not measured"
+    return "causal effect not measured" if possible else NOT_COMPUTED
 
 
 def _findings(block: HeadBlock, rows: list[_RowResult], config: RunConfig) -> Iterator[HeadFinding]:

@@ -36,7 +36,7 @@ def limits_of(config: RunConfig, coverage: Coverage) -> tuple[Limit, ...]:
         here.append(
             Limit(
                 id="quick-causal",
-                text="Causal effects were computed only for heads whose signed bias is significant after correction; "
+                text="Causal effects were computed only for heads whose signed bias is large enough and certain; "
                 "no other head can be flagged, but heads that act without looking are not found.",
             )
         )

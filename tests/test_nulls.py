@@ -64,7 +64,7 @@ class MeasuredOnce:
         items = sorted({pair.item for pair in own(kind)})
         signs = 2 * np.random.default_rng(seed).integers(0, 2, len(items)) - 1
         direction = dict(zip(items, signs.tolist(), strict=True))
-        named = set(pair.pair_id for pair in own(kind))
+        named = {pair.pair_id for pair in own(kind)}
         pairs = self.pairs[self.pairs["pair_id"].isin(named)]
         heads = self.heads[self.heads["pair_id"].isin(named)]
         choice = possible_heads(*redirect(pairs, heads, direction), CONFIG)["quickstart", ("she", "he")]
