@@ -66,9 +66,12 @@ def _job(model: LoadedModel, pair: Pair) -> _Job | str:
         return reason
     if pair.completions is None:
         return "no completions: nothing to measure an effect on"
-    differing = [i for i, (x, y) in enumerate(zip(a.ids, b.ids, strict=True)) if x != y]
-    ids = [tuple(completion_ids(model, pair.a.text, completion)) for completion in pair.completions]
-    return _Job(pair, a.ids, b.ids, min(differing), rows_a, (ids[0], ids[1]))
+    try:
+        first, second = (completion_ids(model, pair.a.text, completion) for completion in pair.completions)
+    except MeasurementError as error:
+        return str(error)
+    differing = (i for i, (x, y) in enumerate(zip(a.ids, b.ids, strict=True)) if x != y)
+    return _Job(pair, a.ids, b.ids, min(differing, default=rows_a[0]), rows_a, (first, second))
 
 
 @dataclass(frozen=True, slots=True)

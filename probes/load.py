@@ -11,7 +11,7 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-from audit.errors import ModelError
+from audit.errors import MeasurementError, ModelError
 from probes.convert import converted
 from probes.fingerprint import fingerprint
 from probes.model import Family, LoadedModel
@@ -138,7 +138,7 @@ def _check_weights(name: str, net: PreTrainedModel, report: dict[str, Any]) -> N
         raise ModelError(f"{name}: the checkpoint lacks {len(missing)} weights, such as {missing[0]}")
     for key, weight in net.named_parameters():
         if not torch.isfinite(weight).all():
-            raise ModelError(f"{name}: the weights {key} hold NaN or infinite values")
+            raise MeasurementError(f"{name}: the weights {key} hold NaN or infinite values")
 
 
 def _tokenizer(request: _Request) -> Any:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from audit.results import SelfTestStep
 from probes.capture import RowCapture, attend
 from probes.head import log_probabilities
-from probes.model import LoadedModel
 from probes.route import ROUTE, instrument
 from probes.sequences import pad_right
+
+if TYPE_CHECKING:
+    from probes.model import LoadedModel
 
 _LONG = "On Monday the baker told the painter a story about the old bridge by the river."
 _SHORT = "The painter listened."

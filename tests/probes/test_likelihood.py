@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from audit.config import RunConfig
 from audit.pairs import Pair
@@ -46,25 +48,46 @@ def crows_pairs() -> list[Pair]:
     ]
 
 
-def check_golden(model: LoadedModel, start: int, stop: int) -> None:
+def golden_rows(model: LoadedModel, start: int, stop: int) -> list[tuple[OutputRecord, float]]:
+    """What was measured, beside what the other program found."""
     if not (GOLDEN.is_file() and SENTENCES.is_file()):
         pytest.skip("needs ../shared/golden and ../shared/data/crows_pairs")
     with GOLDEN.open(encoding="utf-8", newline="") as stream:
         golden = {row["row"]: row for row in csv.DictReader(stream)}
     records = measure(model, *crows_pairs()[start:stop])
     assert len(records) == 2 * (stop - start)
-    for record in records:
-        expected = float(golden[record.pair_id][f"ll_sent_{record.arm}"])
-        assert record.value == pytest.approx(expected, abs=1e-3), (record.pair_id, record.arm)
+    return [(record, float(golden[record.pair_id][f"ll_sent_{record.arm}"])) for record in records]
+
+
+@torch.no_grad()
+def exact_log_likelihood(model: LoadedModel, text: str) -> float:
+    """The same with every weight and every product in float64."""
+    ids = torch.tensor([model.encode(text).ids])
+    logits = copy.deepcopy(model.net).double()(input_ids=ids).logits[0, :-1]
+    return float(logits.log_softmax(-1).gather(-1, ids[0, 1:, None]).sum())
 
 
 def test_crows_pairs_golden_numbers(demo: LoadedModel) -> None:
-    check_golden(demo, 0, 24)
+    for record, expected in golden_rows(demo, 0, 24):
+        assert record.value == pytest.approx(expected, abs=1e-3), (record.pair_id, record.arm)
 
 
 @pytest.mark.slow
 def test_every_golden_number(demo: LoadedModel) -> None:
-    check_golden(demo, 24, 1508)
+    # A few sentences (they start with "Greg" or "Ca'daan") drive activations to 20,000, and float32
+    # products then round differently on every processor: there, both programs must be within 1e-3
+    # of the float64 value, which leaves them up to 2e-3 apart.
+    sentences = {pair.pair_id: {"more": pair.a.text, "less": pair.b.text} for pair in crows_pairs()}
+    far = [
+        (record, expected)
+        for record, expected in golden_rows(demo, 0, 1508)
+        if record.value != pytest.approx(expected, abs=1e-3)
+    ]
+    assert len(far) <= 10
+    for record, expected in far:
+        exact = exact_log_likelihood(demo, sentences[record.pair_id][record.arm])
+        assert record.value == pytest.approx(exact, abs=1e-3), (record.pair_id, record.arm)
+        assert expected == pytest.approx(exact, abs=1e-3), (record.pair_id, record.arm)
 
 
 def test_log_likelihood_and_log_odds(model: LoadedModel) -> None:

@@ -1,0 +1,130 @@
+"""The causal probe on whole pairs, against patching every head of the whole text one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from audit.config import RunConfig
+from audit.pairs import Pair
+from audit.protocols import HeadChoice
+from audit.records import HeadRecord
+from probes.causal import CausalProbe
+from probes.completions import completion_ids
+from probes.model import LoadedModel
+from tests.probes import tiny
+from tests.probes.test_branch import oracle
+
+CONFIG = RunConfig()
+
+
+def measure(model: LoadedModel, *pairs: Pair, heads: HeadChoice | None = None) -> list[HeadRecord]:
+    return list(CausalProbe().measure(model, pairs, CONFIG, heads or HeadChoice()))  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def log_odds(
+    model: LoadedModel, pair: Pair, text: str, place: tuple[int, int], row: int, donor: str | None
+) -> float:
+    """``log p(c_1) − log p(c_2)`` through whole texts, the whole vocabulary and another attention function.
+
+    With a donor, one head reads one row along the donor's attention.
+    """
+    totals = []
+    for completion in pair.completions or ():
+        start, ids = model.encode(text).ids, completion_ids(model, text, completion)
+        edit = None
+        if donor is not None:
+            _, rows = oracle(model.net, torch.tensor([[*model.encode(donor).ids, *ids[:-1]]]))
+            edit = (*place, (row,), rows)
+        hidden, _ = oracle(model.net, torch.tensor([[*start, *ids[:-1]]]), edit)
+        logits = model.net.get_output_embeddings()(hidden[0]).log_softmax(-1)
+        totals.append(sum(float(logits[len(start) - 1 + step, token]) for step, token in enumerate(ids)))
+    return totals[0] - totals[1]
+
+
+def one_by_one(model: LoadedModel, pair: Pair, row: int, place: tuple[int, int]) -> tuple[float, float]:
+    """NIE and NDE of one head, both directions, as methods 5 defines them."""
+    a, b = pair.a.text, pair.b.text
+    y_a, y_b = (log_odds(model, pair, text, place, row, None) for text in (a, b))
+    forward = log_odds(model, pair, b, place, row, donor=a) - y_b
+    nde = log_odds(model, pair, a, place, row, donor=b) - y_b
+    return (forward + (y_a - y_b) - nde) / 2, nde
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize(
+    "names", [("nurse", "doctor"), ("hairdresser", "plumber")], ids=["single", "several"]
+)
+def test_effects_equal_one_by_one_patching(family: str, names: tuple[str, str]) -> None:
+    model = tiny.decoder(family)
+    pair = tiny.pair(*names)
+    (record,) = measure(model, pair)
+    tokens = model.encode(pair.a.text).tokens
+    pronoun, last = [token.strip() for token in tokens].index("She"), len(tokens) - 1
+    found = []
+    for place in np.ndindex(model.layers, model.heads):
+        for suffix, row in (("", pronoun), ("_next", last)):
+            nie, nde = one_by_one(model, pair, row, place)
+            assert record.measures[f"nie{suffix}"][place] == pytest.approx(nie, abs=1e-4)
+            assert record.measures[f"nde{suffix}"][place] == pytest.approx(nde, abs=1e-4)
+            found.append(abs(nie))
+    assert max(found) > 1e-3
+
+
+def test_exchanging_the_texts_flips_the_sign_and_a_batch_changes_nothing() -> None:
+    model = tiny.decoder()
+    pairs = [tiny.pair("nurse", "doctor", name="p"), tiny.pair("nurse", "engineer", name="q", order=1)]
+    alone = [measure(model, pair)[0] for pair in pairs]
+    together = {record.pair_id: record for record in measure(model, *pairs)}
+    turned = [measure(model, replace(pair, a=pair.b, b=pair.a))[0] for pair in pairs]
+    for one, back in zip(alone, turned, strict=True):
+        for name in ("nie", "nie_next"):
+            np.testing.assert_allclose(one.measures[name], -back.measures[name], atol=1e-5)
+            np.testing.assert_allclose(one.measures[name], together[one.pair_id].measures[name], atol=1e-5)
+
+
+def test_renaming_arms_and_candidates_together_changes_nothing() -> None:
+    model = tiny.decoder()
+    pair = tiny.pair("nurse", "doctor")
+    first, second = pair.completions or ("", "")
+    renamed = replace(pair, a=pair.b, b=pair.a, completions=(second, first))
+    for name in ("nie", "nie_next"):
+        one, other = measure(model, pair)[0].measures[name], measure(model, renamed)[0].measures[name]
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_identical_texts_give_exactly_zero() -> None:
+    model = tiny.decoder()
+    pair = tiny.pair("nurse", "doctor")
+    same = replace(pair, b=replace(pair.b, text=pair.a.text, swap=pair.a.swap, mentions=pair.a.mentions))
+    (record,) = measure(model, same)
+    assert set(record.measures) == {"nie", "nde", "nie_next", "nde_next"}
+    assert all((values == 0).all() for values in record.measures.values())
+
+
+def test_only_the_chosen_heads_are_measured() -> None:
+    model = tiny.decoder()
+    heads = HeadChoice(frozenset({(1, 2)}), frozenset())
+    (record,) = measure(model, tiny.pair("nurse", "doctor"), heads=heads)
+    assert np.argwhere(np.isfinite(record.measures["nie"])).tolist() == [[1, 2]]
+    assert not np.isfinite(record.measures["nie_next"]).any()
+    assert measure(model, tiny.pair(), heads=HeadChoice(frozenset(), frozenset())) == []
+
+
+def test_rows_of_unequal_texts_are_not_exchanged() -> None:
+    model = tiny.decoder()
+    pair = tiny.pair("nurse", "doctor")
+    longer = replace(pair.b, text=pair.b.text.replace("He said", "He said said"))
+    (record,) = measure(model, replace(pair, b=longer))
+    assert record.measures == {}
+    assert record.reasons["nie"] == "attention rows cannot be exchanged: 13 against 14 tokens"
+
+
+def test_a_pronoun_at_the_end_has_no_other_row() -> None:
+    (record,) = measure(tiny.decoder(), tiny.pair("nurse", "doctor", tail=""))
+    assert record.reasons == {"nie_next": "the pronoun's row is the predicting row"}
+    assert np.isfinite(record.measures["nie"]).all()
