@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import special
 
 from audit.config import RunConfig
 from audit.effects import total_effect
@@ -21,8 +22,8 @@ from audit.units import Units, balanced_units
 Array = npt.NDArray[np.float64]
 
 _KEY = ["suite", "pair_id", "arm"]
-_SHARE_NOTE = "interval: Wilson, which takes the pairs for independent; p: the units' shares against ½"
-_CHANGE_NOTE = "interval: Wilson, which takes the pairs for independent; described, not tested"
+_SHARE_NOTE = "interval: Wilson on the effective number of pairs; p: the units' shares against ½"
+_CHANGE_NOTE = "interval: Wilson on the effective number of pairs; described, not tested"
 _UNDIRECTED = "the suite ties neither a candidate nor a text to an arm"
 
 
@@ -69,9 +70,29 @@ class _Contrast:
         if found.estimate is None:
             return found
         share = found.estimate + 0.5
-        low, high = wilson(min(max(share * found.n, 0.0), found.n), found.n)
+        n = effective_pairs(share, found)
+        low, high = wilson(min(max(share * n, 0.0), n), n)
         # A share that is the same in all units has no spread to test, and that is said, not hidden.
         return found.model_copy(update={"estimate": share, "ci_low": low, "ci_high": high, "method": note})
+
+
+def effective_pairs(share: float, found: Estimate) -> float:
+    """Independent pairs that would tell as much about a share as these clustered ones.
+
+    `n* = min(n, p(1-p) / V) · (z / t)²`, V the two-way clustered variance and t with its degrees of
+    freedom (Korn & Graubard 1998).
+
+    Args:
+        share: `p`, 0 to 1.
+        found: the clustered estimate of the share, with its t interval.
+    Returns:
+        At most `found.n`; `found.n` where the clusters have no spread to measure.
+    """
+    if found.ci_low is None or found.ci_high is None or found.ci_high == found.ci_low or share in (0.0, 1.0):
+        return float(found.n)
+    half = (found.ci_high - found.ci_low) / 2  # t · sqrt(V)
+    z = float(special.ndtri(0.975))
+    return min(float(found.n), share * (1 - share) * (z / half) ** 2)
 
 
 def output_findings(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfig) -> list[Finding]:

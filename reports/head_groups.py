@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -18,6 +19,10 @@ RANK: Final[tuple[Label, ...]] = ("carries", "opposes", "moves", "acts", "none",
 MOST_ROWS: Final = 40
 
 
+LAST = "last word"
+_FIGURES = re.compile(r" \(bias [^)]*\)$")
+
+
 class HeadRow(NamedTuple):
     """One line of a table of heads: a head, read from the word where its label comes from."""
 
@@ -31,6 +36,16 @@ class HeadRow(NamedTuple):
     def name(self) -> str:
         """Layer and head, as in 15-7."""
         return f"{self.finding.layer}-{self.finding.head}"
+
+    @property
+    def why(self) -> str:
+        """The reasons that belong to the shown row, without the figures that stand beside them."""
+        shown, other = (
+            ("next-word row", "pronoun row") if self.read_from == LAST else ("pronoun row", "next-word row")
+        )
+        both = self.finding.label_pronoun == self.finding.label_next
+        kept = (reason for reason in self.finding.reasons if both or not reason.startswith(other))
+        return "; ".join(_FIGURES.sub("", reason).removeprefix(f"{shown}: ") for reason in kept)
 
 
 class HeadMap(NamedTuple):
@@ -124,7 +139,7 @@ def _group(suite: str, contrast: tuple[str, str], stream: str, findings: list[He
 def head_row(finding: HeadFinding) -> HeadRow:
     """Choose the reading row that gives the head its label."""
     if finding.label_next == finding.label != finding.label_pronoun:
-        return HeadRow(finding, "last word", finding.bias_next, finding.nie_next, finding.p_adjusted_next)
+        return HeadRow(finding, LAST, finding.bias_next, finding.nie_next, finding.p_adjusted_next)
     both = finding.label_next == finding.label_pronoun == finding.label
     name = "both; swapped word shown" if both else "swapped word"
     return HeadRow(finding, name, finding.bias, finding.nie, finding.p_adjusted)

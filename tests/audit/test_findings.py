@@ -81,16 +81,40 @@ def test_a_planted_effect_is_found_and_its_absence_is_not() -> None:
     assert stats.kstest(np.array(null, dtype=float), "uniform", alternative="greater").pvalue > 0.001
 
 
-def test_shares_have_wilsons_interval() -> None:
+def test_shares_have_wilsons_interval_on_the_effective_number_of_pairs() -> None:
     pairs = some_pairs()
     outputs = simulate_outputs(pairs, 0.1, seed=2)
     table = by_arm(pairs, outputs, "completion_log_odds")
     towards = int((table["value_a"] > table["value_b"]).sum())
     found = finding(pairs, outputs, "pct_stereotype")
-    expected = stats.binomtest(towards, 240).proportion_ci(0.95, method="wilson")
-    assert found.estimate == pytest.approx(towards / 240)
-    assert (found.ci_low, found.ci_high) == pytest.approx((expected.low, expected.high))
+    share = towards / 240
+    assert found.estimate == pytest.approx(share)
     assert found.n == 240
+    known = pairs.set_index("pair_id").loc[table["pair_id"]]
+    hits = pd.DataFrame(
+        {
+            "hit": (table["value_a"] > table["value_b"]).to_numpy(dtype=float),
+            "cluster": known["cluster"].to_numpy(),
+            "item": known["item"].to_numpy(),
+        }
+    )
+    units = hits.groupby(["cluster", "item"], as_index=False)["hit"].mean()
+    _, error = slow_fit(units["hit"].to_numpy(), list(units["cluster"]), list(units["item"]))[:2]
+    z, t = stats.norm.ppf(0.975), stats.t.ppf(0.975, 19)
+    n = min(240, share * (1 - share) / error**2 * (z / t) ** 2)
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    assert (found.ci_low, found.ci_high) == pytest.approx((centre - half, centre + half))
+
+
+def test_a_shares_interval_covers_half_under_the_null() -> None:
+    """Taking the pairs for independent, the lower bound would exceed ½ in a fifth of null audits."""
+    pairs = some_pairs()
+    beyond = 0
+    for seed in range(60):
+        found = finding(pairs, simulate_outputs(pairs, 0.0, seed), "pct_stereotype")
+        beyond += found.ci_low is not None and found.ci_low > 0.5
+    assert beyond <= 6
 
 
 def test_likelihood_difference_is_absolute() -> None:
