@@ -10,7 +10,7 @@ from audit.pairs import Pair
 from audit.protocols import Model
 from audit.records import PairRecord
 
-DEFAULT_BATCH = 64
+DEFAULT_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
