@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CheckMeasure = Literal["flagged_heads", "total_effect", "pct_stereotype", "likelihood_diff"]
 
@@ -84,3 +84,11 @@ class RunConfig(Settings):
     causal: CausalSettings = CausalSettings()
     checks: tuple[Check, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+
+    @field_validator("probes")
+    @classmethod
+    def _each_once(cls, probes: tuple[str, ...]) -> tuple[str, ...]:
+        """A probe named twice would count its measures twice."""
+        if len(set(probes)) < len(probes):
+            raise ValueError("a probe is named twice; expected each probe once")
+        return probes

@@ -136,7 +136,7 @@ def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
                 "",
                 0,
                 f"--{str(fault['loc'][0]).replace('_', '-')}",
-                f"{fault['msg']} (got {fault['input']!r})",
+                f"{fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r})",
             )
             for fault in error.errors()
         ) from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from audit.config import RunConfig
 from audit.errors import InputError
 from audit.loader import load_config
 from audit.schema import schema
@@ -65,3 +67,8 @@ def test_the_schemas_know_shorthands_and_anchors() -> None:
     assert suite["additionalProperties"] is False
     assert suite["$defs"]["WrittenPair"]["additionalProperties"] == {"type": "string"}
     assert "checks" in schema("config")["properties"]
+
+
+def test_a_probe_named_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="a probe is named twice; expected each probe once"):
+        RunConfig(probes=("attention", "attention"))
