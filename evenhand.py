@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from audit.results import Audit, Finding, HeadFinding, Verdict
+    from audit.results import Audit, CheckResult, Finding, HeadFinding, Verdict
 
 __version__ = "0.1.0"
 __all__ = [
@@ -150,6 +150,9 @@ def assert_no_biased_heads(audit: Audit | str | Path) -> None:
     if flagged:
         lines = [_describe(head) for head in flagged]
         raise AssertionError("\n".join([f"{len(flagged)} attention heads carry bias:", *lines]))
+    undecided = [check.why for check in found.gate.checks if _is_open(check)]
+    if undecided:
+        raise AssertionError("\n".join(undecided))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -195,6 +198,10 @@ def _command(*arguments: str) -> CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-P", str(Path(__file__).resolve()), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _is_open(check: CheckResult) -> bool:
+    return check.measure == "flagged_heads" and check.verdict in ("INCONCLUSIVE", "ERROR")
 
 
 def _describe(head: HeadFinding) -> str:

@@ -117,7 +117,7 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
 
 
 def _pairs(request: Request) -> list[Pair]:
-    pairs = [pair for suite in request.suites for pair in expand(suite)][: request.limit]
+    pairs = [pair for suite in request.suites for pair in expand(suite)]
     if len({suite.suite.suite for suite in request.suites}) < len(request.suites):
         raise InputError.single(
             "two suites have the same name; expected each suite once", request.suites[0].file
@@ -144,13 +144,15 @@ def _measure_and_write(
     from audit.runner import measure, pairs_to_show
 
     config = request.config
-    tables = measure(model, pairs, probes, config, watcher)
+    chosen = pairs[: request.limit]
+    tables = measure(model, chosen, probes, config, watcher)
     frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads()}
     suites = [
         _suite_info(suite, [p for p in pairs if p.suite == suite.suite.suite]) for suite in request.suites
     ]
     environment = {**describe_environment(_threads()), "started": started, "finished": now()}
-    coverage = coverage_of(frames["pairs"], tables.reasons(), tables.unaligned_words)
+    left_out = [pair.pair_id for pair in pairs[len(chosen) :]]
+    coverage = coverage_of(frames["pairs"], tables.reasons(), tables.unaligned_words, left_out)
     with watcher.step("statistics"):
         audit = conclude(config, info, suites, frames, coverage, environment)
     with replacing(request.out) as folder:

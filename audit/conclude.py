@@ -17,15 +17,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def coverage_of(pairs: pd.DataFrame, undefined: tuple[Reason, ...], unaligned: int = 0) -> Coverage:
-    """What was planned, measured, skipped and failed, with reasons."""
+def coverage_of(
+    pairs: pd.DataFrame, undefined: tuple[Reason, ...], unaligned: int = 0, left_out: Sequence[str] = ()
+) -> Coverage:
+    """What was planned, measured, skipped and failed, with reasons.
+
+    Args:
+        pairs: ``pairs.parquet``.
+        undefined: measures without a value, and why.
+        unaligned: words without a partner.
+        left_out: pairs of the suites that a limit kept from being measured; they count as skipped.
+    """
+    reason = f"left out: the run was limited to {len(pairs)} pairs"
+    limited = (Reason(reason=reason, count=len(left_out), pair_ids=tuple(left_out)),) if left_out else ()
     counts = pairs["status"].value_counts()
     return Coverage(
-        planned=len(pairs),
+        planned=len(pairs) + len(left_out),
         measured=int(counts.get("measured", 0)),
-        skipped=int(counts.get("skipped", 0)),
+        skipped=int(counts.get("skipped", 0)) + len(left_out),
         failed=int(counts.get("failed", 0)),
-        skipped_reasons=_reasons(pairs, "skipped"),
+        skipped_reasons=(*_reasons(pairs, "skipped"), *limited),
         failed_reasons=_reasons(pairs, "failed"),
         unaligned_words=unaligned,
         undefined=undefined,

@@ -232,7 +232,11 @@ def _waive(result: CheckResult, config: RunConfig, today: dt.date, used: set[str
     if result.verdict is not Verdict.FAIL:
         return result
     for waiver in config.waivers:
-        if waiver.check == result.id and waiver.suite in (None, result.suite) and waiver.expires >= today:
+        if (
+            waiver.check == result.id
+            and waiver.suite in (None, result.suite)
+            and waiver.created <= today <= waiver.expires
+        ):
             used.add(waiver.id)
             return result.model_copy(update={"verdict": Verdict.WAIVED, "waiver": waiver.id})
     return result

@@ -60,7 +60,7 @@ def _print_heads(console: Console, audit: Audit) -> None:
     if not flagged:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
-    for title in ("head", "row", "signed bias", "95 % interval", "causal effect", "p adjusted"):
+    for title in ("head", "row", "signed bias", "interval", "causal effect", "p adjusted"):
         table.add_column(title)
     for head in flagged[:8]:
         pronoun = head.label_pronoun == "carries"

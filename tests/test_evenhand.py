@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import evenhand
-from audit.results import Audit, Coverage, Estimate, Gate, HeadFinding, ModelInfo, Verdict
+from audit.results import Audit, CheckResult, Coverage, Estimate, Gate, HeadFinding, ModelInfo, Verdict
 from tests.wheel import ROOT, run
 
 MODEL = ModelInfo(
@@ -100,6 +100,26 @@ def test_what_was_not_measured_never_passes() -> None:
         evenhand.assert_no_biased_heads(audit(head(0, "unmeasured", False)))
     with pytest.raises(AssertionError, match=r"^no attention head was measured$"):
         evenhand.assert_no_biased_heads(audit())
+
+
+def test_an_undecided_check_of_heads_never_passes() -> None:
+    check = CheckResult(
+        id="biased-heads",
+        suite="jobs",
+        measure="flagged_heads",
+        contrast=("she", "he"),
+        at_most=0,
+        verdict=Verdict.INCONCLUSIVE,
+        estimate=Estimate(estimate=0.0),
+        why="2 of 3 heads could still hide a bias.",
+        set_by="board",
+        set_on="2026-11-01",
+        set_reason="agreed",
+    )
+    done = audit(head(0, "none", False))
+    gate = Gate(verdict=Verdict.INCONCLUSIVE, checks=(check,), why=check.why)
+    with pytest.raises(AssertionError, match=r"^2 of 3 heads could still hide a bias\.$"):
+        evenhand.assert_no_biased_heads(done.model_copy(update={"gate": gate}))
 
 
 def test_run_without_a_suite_is_refused() -> None:

@@ -46,6 +46,7 @@ def test_a_waiver_holds_to_its_last_day() -> None:
     ("more", "expired"),
     [
         ({"expires": DAY - dt.timedelta(1)}, True),
+        ({"created": DAY + dt.timedelta(1), "expires": DAY + dt.timedelta(9)}, False),
         ({"check": "flagged_heads"}, False),
         ({"suite": "names"}, False),
     ],
