@@ -60,10 +60,10 @@ class Request:
     formats: tuple[str, ...] = ("html",)
 
 
-def _load(spec: str, config: RunConfig, allow_pickle: bool) -> Model:
-    return BACKENDS.get(BACKEND).load(
-        spec, dtype=config.dtype, device=config.device, allow_pickle=allow_pickle
-    )
+def _load(spec: str, config: RunConfig, allow_pickle: bool) -> tuple[Model, tuple[SelfTestStep, ...]]:
+    backend = BACKENDS.get(BACKEND)
+    model = backend.load(spec, dtype=config.dtype, device=config.device, allow_pickle=allow_pickle)
+    return model, backend.self_test(model)
 
 
 def examine_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> ModelInfo:
@@ -72,8 +72,8 @@ def examine_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> M
     Raises:
         ModelError: it cannot be found or loaded.
     """
-    model = _load(spec, config, allow_pickle)
-    return model.describe(model.self_test())
+    model, steps = _load(spec, config, allow_pickle)
+    return model.describe(steps)
 
 
 def load_model(
@@ -85,8 +85,7 @@ def load_model(
         ModelError: it cannot be found, loaded, or measured exactly.
         MeasurementError: its logits are NaN or infinite.
     """
-    model = _load(spec, config, allow_pickle)
-    steps = model.self_test()
+    model, steps = _load(spec, config, allow_pickle)
     for step in steps:
         if step.name == _NUMBERS and not step.passed:
             raise MeasurementError(f"{spec}: {step.note}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from audit.config import RunConfig
 from audit.pairs import Pair, Span
@@ -38,9 +38,6 @@ class Model(Protocol):
     def encode(self, text: str) -> Encoding:
         """Tokenise a text as it will be measured."""
 
-    def self_test(self) -> tuple[SelfTestStep, ...]:
-        """Prove that capture is exact on this model."""
-
     def describe(self, self_test: tuple[SelfTestStep, ...]) -> ModelInfo:
         """Name, shape, route and hashes of everything that was loaded."""
 
@@ -54,6 +51,9 @@ class Backend(Protocol):
         self, spec: str, *, dtype: str = "float32", device: str = "cpu", allow_pickle: bool = False
     ) -> Model:
         """Load a folder, a ``.gguf`` file, a hub id or ``demo``; raises ModelError."""
+
+    def self_test(self, model: Any) -> tuple[SelfTestStep, ...]:
+        """Prove on a model that this backend loaded that capture is exact."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from audit.protocols import Model
+from typing import TYPE_CHECKING
+
+from audit.results import SelfTestStep
+
+if TYPE_CHECKING:
+    from probes.model import LoadedModel
 
 
 class TransformersBackend:
@@ -12,7 +17,7 @@ class TransformersBackend:
 
     def load(
         self, spec: str, *, dtype: str = "float32", device: str = "cpu", allow_pickle: bool = False
-    ) -> Model:
+    ) -> LoadedModel:
         """Load a folder, a ``.gguf`` file, a hub id or ``demo``.
 
         Raises:
@@ -21,3 +26,9 @@ class TransformersBackend:
         from probes.load import load
 
         return load(spec, dtype=dtype, device=device, allow_pickle=allow_pickle)
+
+    def self_test(self, model: LoadedModel) -> tuple[SelfTestStep, ...]:
+        """Prove on the model itself that capture is exact."""
+        from probes.selftest import self_test
+
+        return self_test(model)

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from audit.errors import ModelError
+from probes.attention_call import Attended, AttentionCall
 from probes.route import instrument
 
 Head = tuple[int, int]
@@ -88,17 +88,10 @@ def read_prefix(net: PreTrainedModel, ids: torch.Tensor) -> KeyValues:
     """Keys and values of shared prefixes ``[prefixes, positions]`` (no padding)."""
     seen = KeyValues()
 
-    def record(
-        module: torch.nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        seen.keys.append(key)
-        seen.values.append(value)
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    def record(call: AttentionCall) -> Attended:
+        seen.keys.append(call.key)
+        seen.values.append(call.value)
+        return call.attend()
 
     if ids.shape[1] == 0:
         return seen
@@ -127,36 +120,26 @@ class _Branching:
 
         return hook
 
-    def __call__(
-        self,
-        module: torch.nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def __call__(self, call: AttentionCall) -> Attended:
         layer, texts = len(self.seen.keys), self.tails.ids.shape[0]
-        self.seen.keys.append(key[:texts])
-        self.seen.values.append(value[:texts])
-        batch, n_heads, steps, d = query.shape
-        kv = key.shape[1]
-        grouped = query.reshape(batch, kv, n_heads // kv * steps, d)
-        scores = torch.cat(
-            [
-                _over_prefix(grouped, self.prefix.keys[layer].mT) if self.prefix.length else grouped[..., :0],
-                grouped @ key.mT,
-            ],
-            -1,
-        ).reshape(batch, n_heads, steps, -1)
-        weights = _softmax(scores, module, query, steps, kwargs)
+        self.seen.keys.append(call.key[:texts])
+        self.seen.values.append(call.value[:texts])
+        batch, heads, steps, d = call.query.shape
+        shared, width = call.key.shape[1], self.prefix.length
+        grouped = call.query.reshape(batch, shared, heads // shared * steps, d)
+        products = grouped @ call.key.mT
+        if width:
+            products = torch.cat([_over_prefix(grouped, self.prefix.keys[layer].mT), products], -1)
+        scores = call.capped(products.float().reshape(batch, heads, steps, -1))
+        future = torch.ones(steps, steps, dtype=torch.bool, device=scores.device).triu(1)
+        scores[..., -steps:].masked_fill_(future, float("-inf"))
+        weights = call.softmax(scores).to(call.value.dtype)
         self._exchange(weights, layer, batch)
-        width = self.prefix.length
-        weights = weights.reshape(batch, kv, n_heads // kv * steps, -1)
-        out = weights[..., width:] @ value
+        weights = weights.reshape(batch, shared, heads // shared * steps, -1)
+        out = weights[..., width:] @ call.value
         if width:
             out = out + _over_prefix(weights[..., :width], self.prefix.values[layer])
-        return out.reshape(batch, n_heads, steps, d).transpose(1, 2), None
+        return out.reshape(batch, heads, steps, d).transpose(1, 2), None
 
     def _exchange(self, weights: torch.Tensor, layer: int, batch: int) -> None:
         texts = self.tails.ids.shape[0]
@@ -178,22 +161,6 @@ def _over_prefix(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     )
     product = (folded @ right).reshape(prefixes, kv, copies, m, -1)
     return product.permute(2, 0, 1, 3, 4).reshape(batch, kv, m, -1)
-
-
-def _softmax(
-    scores: torch.Tensor, module: torch.nn.Module, query: torch.Tensor, steps: int, kwargs: dict[str, Any]
-) -> torch.Tensor:
-    """Causal softmax over prefix and tail, with the family's scaling, soft cap and sinks."""
-    scores = scores.float() * (kwargs.get("scaling") or query.shape[-1] ** -0.5)
-    if kwargs.get("softcap"):
-        scores = torch.tanh(scores / kwargs["softcap"]) * kwargs["softcap"]
-    future = torch.ones(steps, steps, dtype=torch.bool, device=scores.device).triu(1)
-    scores[..., -steps:].masked_fill_(future, float("-inf"))
-    sinks = kwargs.get("s_aux")
-    if sinks is None:
-        return scores.softmax(-1).to(query.dtype)
-    column = sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
-    return torch.cat([scores, column], -1).softmax(-1)[..., :-1].to(query.dtype)
 
 
 @torch.no_grad()

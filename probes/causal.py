@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from probes.model import LoadedModel
 
 #: Tail positions computed at once; larger gains nothing on two cores and costs memory.
 _POSITIONS = 6144
+#: Log-odds of the unedited tails may differ from those of whole texts by rounding only, in nats.
+_ROUNDING = {torch.float32: 1e-3}
+_COARSE_ROUNDING = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class _Batch:
         self.single = len(first) == len(second) == 1
         self.copies = 1 if self.single else 2
         self.length, self.start = len(jobs[0].a), jobs[0].start
+        self.device = net.device
         self.ids = torch.tensor(
             [
                 [*ids, *self._continuation(job, copy)]
@@ -98,10 +103,11 @@ class _Batch:
                 for copy in range(self.copies)
                 for job in jobs
                 for ids in (getattr(job, text),)
-            ]
+            ],
+            device=self.device,
         )
         half = self.copies * len(jobs)
-        self.partner = torch.arange(2 * half).roll(half)
+        self.partner = torch.arange(2 * half, device=self.device).roll(half)
 
     def _continuation(self, job: _Job, copy: int) -> list[int]:
         if self.single:
@@ -114,19 +120,34 @@ class _Batch:
         """``y = log p(c_1) − log p(c_2)``, ``[1 + variants, 2 (arms), pairs]`` in nats."""
         last, pairs = self.length - 1 - start, len(self.jobs)
         if self.single:
-            tokens = torch.tensor([[c[0] for c in job.completions] for job in self.jobs]).repeat(2, 1)
+            firsts = [[c[0] for c in job.completions] for job in self.jobs]
+            tokens = torch.tensor(firsts, device=self.device).repeat(2, 1)
             logits = token_logits(self.net, hidden[:, :, last], tokens).double()
-            return (logits[..., 0] - logits[..., 1]).reshape(-1, 2, pairs).numpy()
-        totals = torch.zeros(hidden.shape[0], 2, 2, pairs, dtype=torch.float64)
+            return (logits[..., 0] - logits[..., 1]).reshape(-1, 2, pairs).cpu().numpy()
+        totals = torch.zeros(hidden.shape[0], 2, 2, pairs, dtype=torch.float64, device=self.device)
         split = hidden.reshape(hidden.shape[0], 2, 2, pairs, *hidden.shape[2:])
         for copy in range(2):
             for step in range(len(self.jobs[0].completions[copy])):
-                wanted = torch.tensor([job.completions[copy][step] for job in self.jobs])
+                wanted = torch.tensor([job.completions[copy][step] for job in self.jobs], device=self.device)
                 states = split[:, :, copy, :, last + step]
                 tokens = wanted.expand(states.shape[:-1]).reshape(-1)
                 found = log_probabilities(self.net, states.reshape(-1, states.shape[-1]), tokens)
                 totals[:, :, copy] += found.double().reshape(totals[:, :, copy].shape)
-        return (totals[:, :, 0] - totals[:, :, 1]).numpy()
+        return (totals[:, :, 0] - totals[:, :, 1]).cpu().numpy()
+
+    @torch.no_grad()
+    def route_error(self) -> float:
+        """Largest difference, in nats, between log-odds of the tails and of whole texts, nothing edited.
+
+        It shows families whose layers do what a tail over a shared prefix cannot express, such as a
+        sliding window that is shorter than the text.
+        """
+        whole = self.net.base_model(input_ids=self.ids, use_cache=False)[0]
+        prefix = read_prefix(self.net, self.ids[: len(self.jobs), : self.start])
+        tails = Tails(self.ids[:, self.start :], self.start, (), self.partner)
+        layers = self.net.config.get_text_config().num_hidden_layers
+        hidden, _ = branch(self.net, prefix, tails, [[] for _ in range(layers)])
+        return float(np.abs(self.log_odds(whole[None], 0) - self.log_odds(hidden, self.start)).max())
 
     def effects(
         self, prefix: KeyValues, start: int, rows: Sequence[int], heads: Sequence[Sequence[int]]
@@ -167,6 +188,11 @@ class CausalProbe:
     version = "1"
     stage = 2
 
+    def __init__(self) -> None:
+        self._checked: WeakKeyDictionary[LoadedModel, dict[tuple[object, ...], str | None]] = (
+            WeakKeyDictionary()
+        )
+
     def wants(self, pair: Pair, config: RunConfig) -> bool:
         """Pairs with completions, of the kinds that the config names."""
         return pair.completions is not None and pair.kind in config.causal.kinds
@@ -185,12 +211,26 @@ class CausalProbe:
                 yield HeadRecord(pair.pair_id, "self", {}, dict.fromkeys(("nie", "nie_next"), job))
             else:
                 shapes[job.shape].append(job)
-        for jobs in shapes.values():
+        for shape, jobs in shapes.items():
+            if reason := self._why_inexact(model, shape, jobs[0]):
+                for job in jobs:
+                    yield HeadRecord(job.pair.pair_id, "self", {}, dict.fromkeys(("nie", "nie_next"), reason))
+                continue
             variants = 1 + max(sum(map(len, by_layer)) for by_layer in rows)
             tail = len(jobs[0].a) - jobs[0].start
             size = max(1, _POSITIONS // (2 * variants * tail))
             for first in range(0, len(jobs), size):
                 yield from self._measure_batch(model, jobs[first : first + size], *rows)
+
+    def _why_inexact(self, model: LoadedModel, shape: tuple[object, ...], job: _Job) -> str | None:
+        """Why texts of a shape cannot be intervened on exactly; found out once per model and shape."""
+        known = self._checked.setdefault(model, {})
+        if shape not in known:
+            error = _Batch(model.net, [job]).route_error()
+            bound = _ROUNDING.get(model.net.dtype, _COARSE_ROUNDING)
+            told = f"interventions are not exact on this model at this length (off by {error:.2g} nats)"
+            known[shape] = None if error <= bound else told
+        return known[shape]
 
     def _measure_batch(
         self, model: LoadedModel, jobs: Sequence[_Job], pronoun: list[list[int]], next_: list[list[int]]

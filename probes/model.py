@@ -122,12 +122,6 @@ class LoadedModel:
             return None
         return f"longer than the context window ({longest} tokens, the model takes {self.max_length})"
 
-    def self_test(self) -> tuple[SelfTestStep, ...]:
-        """Prove that capture is exact on this model."""
-        from probes.selftest import self_test
-
-        return self_test(self)
-
     def describe(self, self_test: tuple[SelfTestStep, ...]) -> ModelInfo:
         """Name, shape, route and hashes of everything that was loaded."""
         return ModelInfo(

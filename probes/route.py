@@ -7,32 +7,21 @@ interface; the mask function must be registered too, or the mask is silently Non
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from probes.attention_call import Attended, AttentionCall
 
 ROUTE = "evenhand"
 
 
-class Instrument(Protocol):
-    """Receives one attention call: ``[batch, heads, queries, d]`` query, unrepeated key and value."""
-
-    def __call__(
-        self,
-        module: torch.nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the output ``[batch, queries, heads, d]`` and, if wanted, weights."""
-
+#: Receives one attention call and returns its output.
+Instrument = Callable[[AttentionCall], Attended]
 
 _instruments: list[Instrument] = []
 
@@ -43,10 +32,10 @@ def _attend(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    call = _instruments[-1] if _instruments else sdpa_attention_forward
-    return call(module, query, key, value, attention_mask, **kwargs)
+    **options: Any,
+) -> Attended:
+    call = AttentionCall(module, query, key, value, attention_mask, options)
+    return _instruments[-1](call) if _instruments else call.sdpa()
 
 
 AttentionInterface.register(ROUTE, _attend)
@@ -54,9 +43,9 @@ AttentionMaskInterface.register(ROUTE, sdpa_mask)
 
 
 @contextmanager
-def instrument(call: Instrument) -> Iterator[None]:
-    """Send every attention call of the block through ``call``."""
-    _instruments.append(call)
+def instrument(receive: Instrument) -> Iterator[None]:
+    """Send every attention call of the block through ``receive``."""
+    _instruments.append(receive)
     try:
         yield
     finally:

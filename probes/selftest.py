@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 import torch
 
 from audit.results import SelfTestStep
-from probes.capture import RowCapture, attend
+from probes.attention_call import Attended, AttentionCall
+from probes.capture import RowCapture
 from probes.head import log_probabilities
+from probes.model import LoadedModel
 from probes.route import ROUTE, instrument
 from probes.sequences import pad_right
-
-if TYPE_CHECKING:
-    from probes.model import LoadedModel
 
 _LONG = "On Monday the baker told the painter a story about the old bridge by the river."
 _SHORT = "The painter listened."
@@ -129,16 +127,8 @@ class _ScaledHead:
     def __init__(self, head: int, factor: float) -> None:
         self.head, self.factor = head, factor
 
-    def __call__(
-        self,
-        module: torch.nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attention_mask: torch.Tensor | None,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        output, weights = attend(module, query, key, value, attention_mask, **kwargs)
+    def __call__(self, call: AttentionCall) -> Attended:
+        output, weights = call.attend()
         output[:, :, self.head] *= self.factor
         return output, weights
 

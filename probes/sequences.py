@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,8 @@ import torch
 
 from probes.capture import RowCapture
 from probes.head import log_probabilities
+from probes.model import LoadedModel
 from probes.route import instrument
-
-if TYPE_CHECKING:
-    from probes.model import LoadedModel
 
 Array = npt.NDArray[np.float32]
 

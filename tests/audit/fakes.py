@@ -21,9 +21,6 @@ class FakeModel:
         spans = tuple(word.span() for word in words)
         return Encoding(tuple(range(len(words))), tuple(word.group() for word in words), spans)
 
-    def self_test(self) -> tuple[SelfTestStep, ...]:
-        return ()
-
     def describe(self, self_test: tuple[SelfTestStep, ...]) -> ModelInfo:
         raise NotImplementedError
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from probes.attention_call import Attended, AttentionCall
 from probes.capture import RowCapture
 from probes.projection import ValueNorms
 from probes.route import ROUTE, instrument
@@ -84,9 +85,9 @@ def test_value_norms_equal_the_projected_values(family: str) -> None:
     net = tiny.network(family)
     seen: list[tuple[torch.nn.Module, torch.Tensor]] = []
 
-    def spy(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
-        seen.append((module, value))
-        return RowCapture(None)(module, query, key, value, mask, **kwargs)
+    def spy(call: AttentionCall) -> Attended:
+        seen.append((call.module, call.value))
+        return call.attend()
 
     net.set_attn_implementation(ROUTE)
     with torch.no_grad(), instrument(spy):

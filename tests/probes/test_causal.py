@@ -128,3 +128,18 @@ def test_a_pronoun_at_the_end_has_no_other_row() -> None:
     (record,) = measure(tiny.decoder(), tiny.pair("nurse", "doctor", tail=""))
     assert record.reasons == {"nie_next": "the pronoun's row is the predicting row"}
     assert np.isfinite(record.measures["nie"]).all()
+
+
+def test_a_window_shorter_than_the_text_is_noticed() -> None:
+    (record,) = measure(tiny.decoder("mistral"), tiny.pair("nurse", "doctor"))  # a window of 4 tokens
+    assert record.measures == {}
+    assert record.reasons["nie"].startswith(
+        "interventions are not exact on this model at this length (off by"
+    )
+
+
+@pytest.mark.parametrize("family", ["qwen2", "gpt-neox", "opt", "phi"])
+def test_other_families_branch_exactly(family: str) -> None:
+    (record,) = measure(tiny.decoder(family), tiny.pair("nurse", "doctor"))
+    assert np.isfinite(record.measures["nie"]).all()
+    assert np.abs(record.measures["nie"]).max() > 1e-4

@@ -19,6 +19,7 @@ from probes.fingerprint import file_digest
 from probes.load import load
 from probes.resolve import resolve
 from probes.route import ROUTE
+from probes.selftest import self_test
 from tests.probes import tiny
 
 
@@ -46,7 +47,7 @@ def test_a_folder_loads_in_silence_and_is_routed(tmp_path: Path, capfd: pytest.C
 def test_other_decoders_load(tmp_path: Path, family: str) -> None:
     model = load(str(tiny.folder(tmp_path, family)))
     assert model.net.config._attn_implementation == ROUTE
-    assert all(step.passed for step in model.self_test())
+    assert all(step.passed for step in self_test(model))
 
 
 def test_dtypes(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_an_encoder_loads_and_encodes(tmp_path: Path) -> None:
     model = load(str(tmp_path))
     assert model.family == "encoder"
     assert model.encode("The nurse").tokens == ("The", " nurse")
-    assert all(step.passed for step in model.self_test())
+    assert all(step.passed for step in self_test(model))
 
 
 def test_a_folder_without_weights(tmp_path: Path) -> None:

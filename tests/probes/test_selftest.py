@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from audit.results import SelfTestStep
-from probes import capture, route, selftest, sequences
+from probes import attention_call, route, selftest, sequences
+from probes.attention_call import AttentionCall
 from probes.model import LoadedModel
 from probes.selftest import self_test
 from tests.probes import tiny
@@ -54,19 +55,19 @@ def test_nan_logits_end_the_test() -> None:
 
 
 def test_wrong_rows_are_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = capture.attention_rows
-    monkeypatch.setattr(capture, "attention_rows", lambda *given: right(*given) * 1.001)
+    right = AttentionCall.rows
+    monkeypatch.setattr(AttentionCall, "rows", lambda call, rows: right(call, rows) * 1.001)
     assert failing(self_test(model)) == ["captured rows equal eager attention"]
 
 
 def test_a_route_that_is_not_sdpa_is_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = route.sdpa_attention_forward
+    right = attention_call.sdpa_attention_forward
 
     def shifted(*given: Any, **kwargs: Any) -> Any:
         output, weights = right(*given, **kwargs)
         return output * 1.01, weights
 
-    monkeypatch.setattr(route, "sdpa_attention_forward", shifted)
+    monkeypatch.setattr(attention_call, "sdpa_attention_forward", shifted)
     assert "logits equal stock SDPA" in failing(self_test(model))
 
 
