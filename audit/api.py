@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from audit.agreement import read_agreement
 from audit.config import RunConfig
 from audit.environment import describe_environment, now
 from audit.errors import InputError, MeasurementError, ModelError, StoreError
@@ -20,7 +19,6 @@ from audit.protocols import DetailProbe, Model, Probe
 from audit.registry import BACKENDS, PROBES, REPORTS
 from audit.results import Audit, ModelInfo, SelfTestStep, SuiteInfo
 from audit.store import (
-    AUDIT,
     MANIFEST,
     RunFolder,
     check_target,
@@ -204,6 +202,7 @@ def _manifest(audit: Audit, request: Request) -> dict[str, Any]:
         "environment": audit.environment,
         "limit": request.limit,
         "seed": request.config.seed,
+        "verdict": audit.verdict,
     }
 
 
@@ -230,9 +229,12 @@ def render(path: Path, formats: Sequence[str]) -> list[Path]:
 def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     """Decide again from a finished run, without the model; rewrites ``audit.json`` and its report.
 
+    Every departure from what the run was made with is told among the limits, with the run's own verdict;
+    thresholds that it was not made with are marked.
+
     Args:
         path: the run folder.
-        config: other thresholds; None for those of the run.
+        config: other thresholds; None for those that the run was made with.
     Raises:
         InputError: no finished run.
         StoreError: its tables cannot be read, or the folder cannot be written.
@@ -240,16 +242,11 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     from audit.conclude import conclude
 
     run = open_run(path)
-    try:
-        old = RunConfig.model_validate(run.audit.config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, ("config", *first["loc"])))
-        raise InputError.single(f"not a config: {first['msg']}", path / AUDIT, path=where) from error
-    chosen = old if config is None else _measured_as(old, config)
+    agreed = read_agreement(path / MANIFEST)
+    chosen = agreed.config if config is None else _measured_as(agreed.config, config)
     tables = {name: run.table(name) for name in ("pairs", "outputs", "heads")}
     audit = conclude(
-        chosen, run.audit.model, run.audit.suites, tables, run.audit.coverage, run.audit.environment
+        chosen, run.audit.model, run.audit.suites, tables, run.audit.coverage, run.audit.environment, agreed
     )
     try:
         write_audit(path, audit)

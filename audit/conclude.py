@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from audit.agreement import Agreement
 from audit.config import RunConfig
 from audit.findings import output_findings
 from audit.gate import decide
@@ -69,17 +70,20 @@ def conclude(
     tables: Mapping[str, pd.DataFrame],
     coverage: Coverage,
     environment: dict[str, Any],
+    agreed: Agreement | None = None,
 ) -> Audit:
     """Analyse, decide, and put everything into the canonical result.
 
     Args:
         tables: ``pairs``, ``outputs`` and ``heads``.
         environment: with ``started``, the run's first moment: thresholds younger than it are marked.
+        agreed: what the run was made with, when it is decided again.
     """
     findings, heads = analyse(config, tables["pairs"], tables["outputs"], tables["heads"])
     today = dt.datetime.now(dt.UTC).date()
     started = dt.datetime.fromisoformat(environment["started"]).date()
-    gate, waivers = decide(config, findings, heads, coverage, today, started)
+    made_with = None if agreed is None else agreed.config
+    gate, waivers = decide(config, findings, heads, coverage, today, started, made_with)
     return Audit(
         verdict=gate.verdict,
         model=model,
@@ -91,5 +95,5 @@ def conclude(
         heads=tuple(heads),
         gate=gate,
         waivers=waivers,
-        limits=limits_of(config, coverage),
+        limits=limits_of(config, coverage, agreed),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 CheckMeasure = Literal["flagged_heads", "total_effect", "pct_stereotype", "likelihood_diff"]
 
@@ -92,3 +92,17 @@ class RunConfig(Settings):
         if len(set(probes)) < len(probes):
             raise ValueError("a probe is named twice; expected each probe once")
         return probes
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        """Settings that contradict each other would decide something that nobody meant."""
+        if self.min_bias > self.largest_hidden_bias:
+            raise ValueError(
+                f"min_bias {self.min_bias:g} is above largest_hidden_bias {self.largest_hidden_bias:g}: "
+                "a bias that is never flagged could not be hidden"
+            )
+        if "causal" in self.probes and "attention" not in self.probes and self.causal.heads == "possible":
+            raise ValueError(
+                "the causal probe needs the attention probe, which finds the heads that it measures"
+            )
+        return self

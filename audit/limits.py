@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from audit.agreement import Agreement, departures
 from audit.config import RunConfig
 from audit.results import Coverage, Limit
+
+#: The limit that tells how a later decision departs from the run.
+DECIDED_AGAIN = "decided-again"
 
 _ALWAYS = (
     Limit(
@@ -29,9 +33,19 @@ _ALWAYS = (
 )
 
 
-def limits_of(config: RunConfig, coverage: Coverage) -> tuple[Limit, ...]:
-    """The limits of the method, and of this run."""
+def limits_of(config: RunConfig, coverage: Coverage, agreed: Agreement | None = None) -> tuple[Limit, ...]:
+    """The limits of the method, and of this run.
+
+    Args:
+        config: what was decided with.
+        coverage: what was measured.
+        agreed: what the run was made with, when it is decided again.
+    """
     here: list[Limit] = []
+    if agreed is not None and (told := departures(agreed.config, config)):
+        verdict = f" The run itself came to {agreed.verdict}." if agreed.verdict else ""
+        text = f"Decided again, not as the run was made: {'; '.join(told)}.{verdict}"
+        here.append(Limit(id=DECIDED_AGAIN, text=text))
     if "causal" in config.probes and config.causal.heads == "possible":
         here.append(
             Limit(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from audit.errors import InputError, StoreError
-from audit.results import Audit
+from audit.results import SCHEMA_VERSION, Audit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +66,13 @@ def open_run(path: Path) -> RunFolder:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError.single(f"not an audit: {first['msg']}", file, path=where) from error
+    major = SCHEMA_VERSION.split(".")[0]
+    if audit.schema_version.split(".")[0] != major:
+        raise InputError.single(
+            f"written in another format (got {audit.schema_version!r}); expected {major}.x",
+            file,
+            path="schema_version",
+        )
     return RunFolder(path, audit)
 
 

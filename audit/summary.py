@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from audit.limits import DECIDED_AGAIN
 from audit.results import Audit, CheckResult, HeadFinding, ModelInfo, Verdict
 from audit.store import RunFolder
 
@@ -30,17 +31,42 @@ def print_summary(done: RunFolder) -> None:
     console.print(head)
     console.print(audit.gate.why)
     console.print()
+    for limit in audit.limits:
+        if limit.id == DECIDED_AGAIN:
+            console.print(limit.text, style="yellow")
+            console.print()
     if audit.gate.checks:
         console.print(_checks(audit.gate.checks))
+        _print_other_reasons(console, audit)
     _print_heads(console, audit)
     console.print(_coverage(audit), style="dim")
     report = done.path / "report.html"
     console.print(f"report  {report if report.exists() else done.path / 'audit.json'}", soft_wrap=True)
 
 
+def _print_other_reasons(console: Console, audit: Audit) -> None:
+    """Why the checks that did not pass did not, beside the one that was told first."""
+    others = [
+        c.why for c in audit.gate.checks if c.verdict is not Verdict.PASS and c.why not in audit.gate.why
+    ]
+    if others:
+        console.print()
+    for why in others:
+        console.print(f"· {why}")
+
+
 def _checks(checks: tuple[CheckResult, ...]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("check", "contrast", "found", "95 % interval", "at most", ""):
+    suites = len({check.suite for check in checks}) > 1
+    for title in (
+        *(("suite",) if suites else ()),
+        "check",
+        "contrast",
+        "found",
+        "95 % interval",
+        "at most",
+        "",
+    ):
         table.add_column(title, justify="right" if title in ("found", "at most") else "left")
     for check in checks:
         found = check.estimate
@@ -50,8 +76,20 @@ def _checks(checks: tuple[CheckResult, ...]) -> Table:
             "–" if found.estimate is None else f"{found.estimate:.0f}" if count else f"{found.estimate:+.3f}"
         )
         mark = Text(check.verdict, style=_STYLES[check.verdict].split(" on ")[1])
+        if check.set_after_the_fact:
+            mark.append(" (set after the run)")
+        if check.waiver:
+            mark.append(f" ({check.waiver})")
         contrast = "/".join(check.contrast or ("any",))
-        table.add_row(check.id, contrast, value, interval, f"{check.at_most:g}", mark)
+        table.add_row(
+            *((check.suite,) if suites else ()),
+            check.id,
+            contrast,
+            value,
+            interval,
+            f"{check.at_most:g}",
+            mark,
+        )
     return table
 
 
@@ -104,7 +142,17 @@ def summary_json(done: RunFolder) -> str:
         {
             "verdict": audit.verdict,
             "why": audit.gate.why,
-            "checks": {f"{c.id} {'/'.join(c.contrast or ())}".strip(): c.verdict for c in audit.gate.checks},
+            "checks": [
+                {
+                    "id": c.id,
+                    "suite": c.suite,
+                    "contrast": c.contrast,
+                    "verdict": c.verdict,
+                    "why": c.why,
+                    "set_after_the_fact": c.set_after_the_fact,
+                }
+                for c in audit.gate.checks
+            ],
             "flagged_heads": [f"{head.layer}-{head.head}" for head in audit.heads if head.flagged],
             "planned": audit.coverage.planned,
             "measured": audit.coverage.measured,

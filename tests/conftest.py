@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+from audit.api import Request, run_audit
 from audit.cli import main
+from audit.loader import load_config, load_suite
+from audit.progress import Watcher
+from audit.store import RunFolder
 from tests.folders import listing
+from tests.tiny_suite import write_suite
+
+# CI must give the same answer twice; everywhere else new cases are tried at each run.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 Told = Callable[..., str]
 
@@ -39,3 +52,25 @@ def told(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         return said.err.removesuffix("\n")
 
     return refused
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+def request_for(folder: Path, model: Path, out: str) -> Request:
+    suite = load_suite(write_suite(folder))
+    return Request((suite,), str(model), load_config("quick")[0], folder / "runs" / out)
+
+
+@pytest.fixture(scope="session")
+def done(folder: Path, tiny_folder: Path) -> RunFolder:
+    return run_audit(request_for(folder, tiny_folder, "first"), Watcher(quiet=True))
+
+
+@pytest.fixture
+def copy(done: RunFolder, tmp_path: Path) -> Path:
+    """A copy of the run that a test may change."""
+    shutil.copytree(done.path, tmp_path / "run")
+    return tmp_path / "run"

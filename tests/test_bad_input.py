@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 
 import pytest
@@ -164,10 +164,16 @@ def test_a_run_folder_that_cannot_be_used(told: Told, tmp_path: Path, out: str, 
     assert told("run", "jobs.yaml", "--model", "none", "--out", out) == message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_run_folder_in_a_place_that_cannot_be_written(told: Told, tmp_path: Path) -> None:
+def test_a_run_folder_in_a_place_that_cannot_be_written(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everywhere, so the refusal comes from the system call itself."""
     write_suite(tmp_path)
-    (tmp_path / "locked").mkdir(mode=0o555)
+
+    def refuse(*given: object, **named: object) -> object:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
     assert told("run", "jobs.yaml", "--model", "none", "--out", "locked/run") == (
         "locked/run: cannot be written (Permission denied); choose another --out"
     )

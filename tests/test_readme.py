@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 
 from audit.cli import app
 from audit.config import RunConfig
@@ -15,7 +14,7 @@ from audit.results import ExitCode, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

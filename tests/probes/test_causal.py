@@ -22,7 +22,7 @@ CONFIG = RunConfig()
 
 
 def measure(model: LoadedModel, *pairs: Pair, heads: HeadChoice | None = None) -> list[HeadRecord]:
-    return list(CausalProbe().measure(model, pairs, CONFIG, heads or HeadChoice()))  # type: ignore[arg-type]
+    return list(CausalProbe().measure(model, pairs, CONFIG, heads or HeadChoice()))
 
 
 @torch.no_grad()

