@@ -29,6 +29,8 @@ from audit.store import (
     write_json,
     write_table,
 )
+from audit.suite import MEASURED_TASKS
+from audit.validate import listed
 
 BACKEND = "transformers"
 #: The step of every self-test without which nothing can be measured at all.
@@ -114,6 +116,10 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
 
 
 def _pairs(request: Request) -> list[Pair]:
+    for suite in request.suites:
+        if suite.suite.task not in MEASURED_TASKS:
+            told = f"'{suite.suite.task}' cannot be measured yet; expected {listed(MEASURED_TASKS)}"
+            raise InputError([suite.document.fault(("task",), told)])
     pairs = [pair for suite in request.suites for pair in expand(suite)]
     if len({suite.suite.suite for suite in request.suites}) < len(request.suites):
         raise InputError.single(

@@ -12,6 +12,7 @@ from audit.frames import Frame, frames
 from audit.lint_texts import TEXT_RULES, Rule, Severity, Told, at_pair
 from audit.loader import LoadedSuite
 from audit.pairs import CANDIDATE_1, PRONOUN, Pair
+from audit.suite import MEASURED_TASKS
 
 #: Templates and items that the two-factor test needs to see anything (methods 6).
 FEWEST_LEVELS = 20
@@ -55,6 +56,26 @@ def _missing_mentions(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[To
         if pair.kind == "treatment" and (partly or (not pair.a.mentions and pair.completions is None)):
             told = "nothing can be scored; expected the mentions 'pronoun' and 'candidates', or completions"
             yield "warning", at_pair(pair, told)
+
+
+def _unmeasured_task(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
+    if loaded.suite.task not in MEASURED_TASKS:
+        told = f"'{loaded.suite.task}' cannot be measured yet, so the suite cannot be run"
+        yield "warning", loaded.document.fault(("task",), told)
+
+
+def _unflaggable(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
+    """Heads are tested only where a directed pair has a pronoun, candidates and completions."""
+    treatments = [pair for pair in pairs if pair.kind == "treatment"]
+    if loaded.suite.task != "coreference" or not treatments:
+        return
+    needed = {PRONOUN, CANDIDATE_1}
+    if not any(pair.directed and needed <= set(pair.a.mentions) and pair.completions for pair in treatments):
+        told = (
+            "no head can be tested: no pair has the mentions 'pronoun' and 'candidates', a stereotype and completions; "
+            "a check of flagged heads stays undecided"
+        )
+        yield "warning", loaded.document.fault(("suite",), told)
 
 
 def _orders(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
@@ -126,7 +147,9 @@ def _balance(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
 
 
 _RULES: dict[str, Rule] = {
+    "task": _unmeasured_task,
     "missing-mention": _missing_mentions,
+    "unflaggable": _unflaggable,
     "orders": _orders,
     "levels": _levels,
     "balance": _balance,

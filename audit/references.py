@@ -116,11 +116,9 @@ def _members(
                 continue
             if word.list not in suite.lists:
                 options = [*suite.lists, ANY_LIST]
-                yield (
-                    path,
-                    f"unknown list '{word.list}' in '{{{slot}}}'; expected {listed(options)}"
-                    + hint(word.list, options),
-                )
+                told = f"unknown list '{word.list}' in '{{{slot}}}'; expected {listed(options)}"
+                meant = f"; did you mean '{{{ANY_LIST}.{word.member}}}'?" if word.list in suite.items else ""
+                yield path, told + (meant or hint(word.list, options))
                 continue
             known = [entry.name for entry in suite.lists[word.list]]
             for item in items:

@@ -18,6 +18,8 @@ Task = Literal[
     "question-answering",
     "translation",
 ]
+#: Tasks whose outputs the built-in probes measure; suites of the others load, but cannot be run yet.
+MEASURED_TASKS: tuple[Task, ...] = ("sentence", "completion", "coreference", "generation")
 Name = Annotated[str, StringConstraints(min_length=1)]
 Design = Literal["latin_square", "all"]
 

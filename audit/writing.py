@@ -227,7 +227,14 @@ def _arm_words(
             yield free[0], arm.value
         else:
             told = f"arm '{arm.id}' fills one slot, but the text has {len(free)} (got {frame.text!r})"
-            found.append((frame.text_path, f"{told}; expected one slot that nothing else fills"))
+            expected = f"expected one slot that nothing else fills{_member_hint(free, words)}"
+            found.append((frame.text_path, f"{told}; {expected}"))
+
+
+def _member_hint(free: Sequence[str], words: Mapping[str, str]) -> str:
+    """What to write for a member of an item, where a list's bare name was written."""
+    named = next((slot for slot in free if f"{slot}.1" in words or f"{slot}.2" in words), None)
+    return f"; did you mean '{{{named}.1}}', a member of the item?" if named else ""
 
 
 def _unfilled_completions(frame: Frame, words: Mapping[str, str]) -> Iterator[tuple[DocumentPath, str]]:

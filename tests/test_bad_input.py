@@ -177,3 +177,10 @@ def test_a_run_folder_in_a_place_that_cannot_be_written(
     assert told("run", "jobs.yaml", "--model", "none", "--out", "locked/run") == (
         "locked/run: cannot be written (Permission denied); choose another --out"
     )
+
+
+def test_a_task_that_cannot_be_measured_yet_is_refused(told: Told, tmp_path: Path) -> None:
+    write_suite(tmp_path, SUITE.replace("task: coreference", "task: masked"))
+    assert told("run", "jobs.yaml", "--model", "none") == (
+        "jobs.yaml:4: task: 'masked' cannot be measured yet; expected sentence, completion, coreference or generation"
+    )

@@ -9,7 +9,9 @@ import pytest
 
 from audit.cli import app
 from audit.config import RunConfig
-from audit.loader import load_suite
+from audit.expand import expand
+from audit.lint import lint
+from audit.loader import load_config, load_suite
 from audit.results import ExitCode, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,3 +47,25 @@ def test_exit_codes_are_told() -> None:
 def test_the_suites_named_load_and_the_limits_are_those_of_the_preset() -> None:
     assert load_suite("suites/quickstart.yaml").suite.suite == "quickstart"
     assert RunConfig().q == 0.05
+
+
+def yaml_blocks() -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", README, re.S)
+
+
+def test_the_suite_shown_lints_and_only_its_size_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "kitchen.yaml").write_text(yaml_blocks()[0], encoding="utf-8")
+    loaded = load_suite(tmp_path / "kitchen.yaml")
+    assert {finding.rule for finding in lint(loaded)} == {"levels"}
+    assert {finding.severity for finding in lint(loaded)} == {"warning"}
+    pairs = expand(loaded)
+    assert sum(pair.kind == "treatment" for pair in pairs) == 2 * 4 * 2
+    assert pairs[0].a.text == "The nurse cooked for the surgeon. She thanked the"
+    assert pairs[0].completions == (" surgeon", " nurse")
+
+
+def test_the_config_shown_loads(tmp_path: Path) -> None:
+    (tmp_path / "release-2.yaml").write_text(yaml_blocks()[1], encoding="utf-8")
+    config = load_config(tmp_path / "release-2.yaml")[0]
+    assert [check.id for check in config.checks] == ["heads", "effect"]
+    assert config.waivers[0].check == "effect"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audit.lint import lint
+from audit.loader import load_suite
 from tests.audit.suite_text import ARMS, HEAD, ITEMS, SEED, TEMPLATE, loaded
 
 WHOLE = HEAD + ARMS + ITEMS + TEMPLATE + "controls: [{id: same, items: mixed, both_orders: true}]\n"
@@ -90,3 +92,13 @@ def test_every_fault_of_a_broken_suite_is_told(tmp_path: Path) -> None:
     findings = lint(loaded(tmp_path, broken))
     assert {finding.severity for finding in findings} == {"error"}
     assert len(findings) == 2
+
+
+def test_a_suite_whose_heads_or_task_cannot_be_measured_is_told() -> None:
+    quick = load_suite("quickstart")
+    unscored = tuple(t.model_copy(update={"completions": {}}) for t in quick.suite.templates)
+    bare = replace(quick, suite=quick.suite.model_copy(update={"templates": unscored}))
+    assert "unflaggable" in {finding.rule for finding in lint(bare)}
+    masked = replace(quick, suite=quick.suite.model_copy(update={"task": "masked"}))
+    (found,) = [finding for finding in lint(masked) if finding.rule == "task"]
+    assert str(found).endswith("task: warning: 'masked' cannot be measured yet, so the suite cannot be run")
