@@ -239,3 +239,11 @@ def test_nothing_is_shown_of_pairs_that_were_not_measured() -> None:
     planned = [pair("a"), pair("b")]
     assert [one.pair_id for one in pairs_to_show(frame, tables.heads(), planned, [], 5)] == ["a"]
     assert pairs_to_show(frame, tables.heads().iloc[:0], planned, [], 5) == []
+
+
+def test_pairs_that_no_probe_is_for_are_skipped_not_measured() -> None:
+    only = FakeProbe(wanted=lambda one: one.pair_id != "p1")
+    table = run(numbered(3), only).pairs().set_index("pair_id")
+    assert table["status"].to_dict() == {"p0": "measured", "p1": "skipped", "p2": "measured"}
+    assert table.loc["p1", "reason"] == "no probe of this run measures such a pair"
+    assert len(table.loc["p1", "tokens_a"]) > 0
