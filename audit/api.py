@@ -15,7 +15,7 @@ from audit.expand import expand
 from audit.loader import LoadedSuite
 from audit.pairs import Pair
 from audit.progress import Watcher
-from audit.protocols import DetailProbe, Model, Probe
+from audit.protocols import DetailProbe, Model, ModelProbe, Probe
 from audit.registry import BACKENDS, PROBES, REPORTS
 from audit.results import Audit, ModelInfo, SelfTestStep, SuiteInfo
 from audit.store import (
@@ -106,7 +106,7 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
     """
     started = now()
     pairs = _pairs(request)
-    probes: list[Probe] = [PROBES.get(name, "probes") for name in request.config.probes]
+    probes = [PROBES.get(name, "probes") for name in request.config.probes]
     for name in request.formats:
         REPORTS.get(name, "format")
     check_target(request.out)
@@ -137,7 +137,7 @@ def _pairs(request: Request) -> list[Pair]:
 def _measure_and_write(
     request: Request,
     pairs: Sequence[Pair],
-    probes: Sequence[Probe],
+    probes: Sequence[Probe | ModelProbe],
     model: Model,
     info: ModelInfo,
     watcher: Watcher,
@@ -145,17 +145,23 @@ def _measure_and_write(
 ) -> RunFolder:
     from audit.conclude import conclude, coverage_of
     from audit.runner import measure, pairs_to_show
+    from audit.survey import survey
 
     config = request.config
     chosen = pairs[: request.limit]
-    tables = measure(model, chosen, probes, config, watcher)
-    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads()}
+    surveyors = [probe for probe in probes if isinstance(probe, ModelProbe)]
+    surveys = survey(model, [suite.suite for suite in request.suites], surveyors, config, watcher)
+    by_pair = [probe for probe in probes if not isinstance(probe, ModelProbe)]
+    tables = measure(model, chosen, by_pair, config, watcher)
+    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
     suites = [
         _suite_info(suite, [p for p in pairs if p.suite == suite.suite.suite]) for suite in request.suites
     ]
     environment = {**describe_environment(_threads()), "started": started, "finished": now()}
     left_out = [pair.pair_id for pair in pairs[len(chosen) :]]
-    coverage = coverage_of(frames["pairs"], tables.reasons(), tables.unaligned_words, left_out)
+    coverage = coverage_of(
+        frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage
+    )
     with watcher.step("statistics"):
         audit = conclude(config, info, suites, frames, coverage, environment)
     with replacing(request.out) as folder:
@@ -250,9 +256,14 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     run = open_run(path)
     agreed = read_agreement(path / MANIFEST)
     chosen = agreed.config if config is None else _measured_as(agreed.config, config)
-    tables = {name: run.table(name) for name in ("pairs", "outputs", "heads")}
     audit = conclude(
-        chosen, run.audit.model, run.audit.suites, tables, run.audit.coverage, run.audit.environment, agreed
+        chosen,
+        run.audit.model,
+        run.audit.suites,
+        run.tables(),
+        run.audit.coverage,
+        run.audit.environment,
+        agreed,
     )
     try:
         write_audit(path, audit)

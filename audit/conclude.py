@@ -12,14 +12,19 @@ from audit.findings import output_findings
 from audit.gate import decide
 from audit.heads import analyse_heads
 from audit.limits import limits_of
-from audit.results import Audit, Coverage, Finding, HeadFinding, ModelInfo, Reason, SuiteInfo
+from audit.patterns import with_patterns
+from audit.results import Audit, Coverage, Finding, HeadFinding, ModelInfo, Reason, SuiteInfo, Surveyed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def coverage_of(
-    pairs: pd.DataFrame, undefined: tuple[Reason, ...], unaligned: int = 0, left_out: Sequence[str] = ()
+    pairs: pd.DataFrame,
+    undefined: tuple[Reason, ...],
+    unaligned: int = 0,
+    left_out: Sequence[str] = (),
+    surveys: tuple[Surveyed, ...] = (),
 ) -> Coverage:
     """What was planned, measured, skipped and failed, with reasons.
 
@@ -28,6 +33,7 @@ def coverage_of(
         undefined: measures without a value, and why.
         unaligned: words without a partner.
         left_out: pairs of the suites that a limit kept from being measured; they count as skipped.
+        surveys: what was asked of the model beside its pairs.
     """
     reason = f"left out: the run was limited to {len(pairs)} pairs"
     limited = (Reason(reason=reason, count=len(left_out), pair_ids=tuple(left_out)),) if left_out else ()
@@ -41,6 +47,7 @@ def coverage_of(
         failed_reasons=_reasons(pairs, "failed"),
         unaligned_words=unaligned,
         undefined=undefined,
+        surveys=surveys,
     )
 
 
@@ -75,11 +82,13 @@ def conclude(
     """Analyse, decide, and put everything into the canonical result.
 
     Args:
-        tables: ``pairs``, ``outputs`` and ``heads``.
+        tables: ``pairs``, ``outputs`` and ``heads``, and those of the surveys that were made.
         environment: with ``started``, the run's first moment: thresholds younger than it are marked.
         agreed: what the run was made with, when it is decided again.
     """
     findings, heads = analyse(config, tables["pairs"], tables["outputs"], tables["heads"])
+    if "patterns" in tables:
+        heads = with_patterns(heads, tables["patterns"])
     today = dt.datetime.now(dt.UTC).date()
     started = dt.datetime.fromisoformat(environment["started"]).date()
     made_with = None if agreed is None else agreed.config

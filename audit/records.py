@@ -98,4 +98,26 @@ class DetailRecord:
     matches: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PatternRecord:
+    """What the heads of one stream look at by habit, on neutral text (see :mod:`audit.patterns`).
+
+    Args:
+        stream: which attention.
+        mass: pattern → ``[layers, heads]`` mean attention to it, 0 to 1; for the bag of words how evenly the
+            attention is spread over the content words, times their share. NaN where the texts have no such place.
+        excess: pattern → ``[layers, heads]`` the same with uniform attention at 0 and everything at 1; for the
+            bag of words relative to uniform attention, which is 1.
+        types: ``[layers, heads]`` names, of ``audit.patterns.PATTERNS`` or ``mixed``.
+        scores: ``[layers, heads]`` the excess behind the type; for mixed that of the nearest place.
+    """
+
+    stream: Stream
+    mass: Mapping[str, Array]
+    excess: Mapping[str, Array]
+    types: npt.NDArray[np.str_]
+    scores: Array
+
+
 Record = PairRecord | OutputRecord | HeadRecord | DetailRecord
+SurveyRecord = PatternRecord
