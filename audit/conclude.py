@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.agreement import Agreement
 from audit.config import RunConfig
+from audit.embedding_findings import embedding_findings
 from audit.findings import output_findings
 from audit.gate import decide
 from audit.heads import analyse_heads
@@ -89,6 +90,8 @@ def conclude(
     findings, heads = analyse(config, tables["pairs"], tables["outputs"], tables["heads"])
     if "patterns" in tables:
         heads = with_patterns(heads, tables["patterns"])
+    if "embeddings" in tables:
+        findings += embedding_findings(tables["embeddings"], config)
     today = dt.datetime.now(dt.UTC).date()
     started = dt.datetime.fromisoformat(environment["started"]).date()
     made_with = None if agreed is None else agreed.config

@@ -119,5 +119,37 @@ class PatternRecord:
     scores: Array
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingRecord:
+    """The words of one association or projection of a suite, at one layer.
+
+    Args:
+        suite, axis: who asks.
+        kind: which of the two.
+        subject: its id.
+        layer: ``input``, ``last`` or a block's number, as the suite writes it.
+        contrast: names of the target sets X and Y; or the direction's first pair.
+        attributes: names of the attribute sets A and B; None for projections.
+        words: W target words, or projected words.
+        sets: for each of them the target set or list that it is of.
+        values: ``[W]`` associations `s(w,A,B)`, or projections.
+        against: what projections are compared with; None for associations.
+        known: ``[W]`` its values; None for associations.
+    """
+
+    suite: str
+    axis: str
+    kind: Literal["association", "projection"]
+    subject: str
+    layer: str
+    contrast: tuple[str, str]
+    attributes: tuple[str, str] | None
+    words: tuple[str, ...]
+    sets: tuple[str, ...]
+    values: Array
+    against: str | None = None
+    known: Array | None = None
+
+
 Record = PairRecord | OutputRecord | HeadRecord | DetailRecord
-SurveyRecord = PatternRecord
+SurveyRecord = PatternRecord | EmbeddingRecord

@@ -81,7 +81,12 @@ class Estimate(Result):
 
 
 class Finding(Estimate):
-    """An estimate of one measure for one suite × contrast (× group)."""
+    """An estimate of one measure for one suite × contrast (× group).
+
+    Args:
+        subject, layer: of embeddings: the association or projection, and where words were read.
+        attributes: of associations: the attribute sets.
+    """
 
     suite: str
     axis: str
@@ -89,6 +94,9 @@ class Finding(Estimate):
     group: str | None = None
     measure: str
     control: str | None = None
+    subject: str | None = None
+    layer: str | None = None
+    attributes: tuple[str, str] | None = None
 
 
 class HeadFinding(Result):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AUDIT, MANIFEST, DETAIL = "audit.json", "manifest.json", "detail"
 TABLES = ("pairs", "outputs", "heads")
 #: Probe that surveys the model → the table that it writes.
-SURVEYS = {"patterns": "patterns"}
+SURVEYS = {"patterns": "patterns", "embedding": "embeddings"}
 
 
 @dataclass(frozen=True, slots=True)
