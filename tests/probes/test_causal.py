@@ -16,7 +16,7 @@ from probes.causal import CausalProbe
 from probes.completions import completion_ids
 from probes.model import LoadedModel
 from tests.probes import tiny
-from tests.probes.test_branch import oracle
+from tests.probes.test_branch import lend, oracle
 
 CONFIG = RunConfig()
 
@@ -39,7 +39,7 @@ def log_odds(
         edit = None
         if donor is not None:
             _, rows = oracle(model.net, torch.tensor([[*model.encode(donor).ids, *ids[:-1]]]))
-            edit = (*place, (row,), rows)
+            edit = lend(*place, (row,), rows)
         hidden, _ = oracle(model.net, torch.tensor([[*start, *ids[:-1]]]), edit)
         logits = model.net.get_output_embeddings()(hidden[0]).log_softmax(-1)
         totals.append(sum(float(logits[len(start) - 1 + step, token]) for step, token in enumerate(ids)))

@@ -1,0 +1,66 @@
+"""What a model says when heads stop doing what they do: their rows averaged, flattened, or cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audit.pairs import Pair
+from audit.protocols import HeadChoice
+from probes.branch import Intervention, Kind, Place
+from probes.model import LoadedModel
+from probes.tail_batch import Job, TailBatch, batches, by_shape, prepare, why_inexact
+
+
+@dataclass(frozen=True, slots=True)
+class AblatedPair:
+    """Log-odds of one pair under every intervention.
+
+    Args:
+        pair_id: the pair.
+        log_odds: ``[1 + sets, 2 (arms)]`` nats; index 0 unedited. None where it cannot be done.
+        reason: why not.
+    """
+
+    pair_id: str
+    log_odds: np.ndarray | None
+    reason: str | None = None
+
+
+def ablate(
+    model: LoadedModel, pairs: Sequence[Pair], sets: Sequence[HeadChoice], kind: Kind
+) -> Iterator[AblatedPair]:
+    """Measure both arms' log-odds with each set of heads edited at the rows where it was read.
+
+    Args:
+        model: a decoder whose attention goes through ``probes.route``.
+        pairs: with completions.
+        sets: heads of the pronoun's row and of the predicting row, edited together.
+        kind: what takes the place of their rows.
+    """
+    jobs: list[Job] = []
+    for pair in pairs:
+        job = prepare(model, pair)
+        if isinstance(job, Job):
+            jobs.append(job)
+        else:
+            yield AblatedPair(pair.pair_id, None, job)
+    for same in by_shape(jobs).values():
+        if reason := why_inexact(model, same[0]):
+            yield from (AblatedPair(job.pair.pair_id, None, reason) for job in same)
+            continue
+        interventions = [_intervention(same[0], chosen, kind) for chosen in sets]
+        for part in batches(same, 1 + len(sets)):
+            batch = TailBatch(model, part)
+            y, _ = batch.run(batch.prefix(), same[0].start, interventions)
+            yield from (AblatedPair(job.pair.pair_id, y[:, :, at]) for at, job in enumerate(part))
+
+
+def _intervention(job: Job, chosen: HeadChoice, kind: Kind) -> Intervention:
+    """The places of a set in texts of one shape; a place that is in both rows is edited once."""
+    pronoun = tuple(row - job.start for row in job.rows)
+    rows = ((chosen.pronoun, pronoun), (chosen.next, (job.last - job.start,)))
+    places = {Place(layer, head, at) for heads, at in rows for layer, head in heads or ()}
+    return Intervention(tuple(sorted(places)), kind)
