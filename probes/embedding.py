@@ -37,8 +37,9 @@ class EmbeddingProbe:
             MeasurementError: a word has no token or no direction.
         """
         for suite in suites:
-            for layers in (one.layers for one in (*suite.associations, *suite.projections)):
-                check_layers(model, layers)
+            tests: tuple[Association | Projection, ...] = (*suite.associations, *suite.projections)
+            for test in tests:
+                check_layers(model, test.layers)
         for suite in suites:
             for one in suite.associations:
                 yield from _association(model, suite, one)
