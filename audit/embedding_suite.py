@@ -32,13 +32,31 @@ def _two_sets(sets: dict[str, Any]) -> dict[str, Any]:
     return sets
 
 
+def _two_words(pair: tuple[str, ...]) -> tuple[str, ...]:
+    if len(pair) != 2:
+        raise ValueError(f"not a pair of words (got {len(pair)}); expected two such as [she, he]")
+    return pair
+
+
+def _at_least(fewest: int) -> tuple[AfterValidator, Any]:
+    """A length that is checked when the members are right; pydantic's own would tell one fault twice."""
+
+    def check(members: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(members) < fewest:
+            raise ValueError(f"too few (got {len(members)}); expected at least {fewest}")
+        return members
+
+    return AfterValidator(check), Field(json_schema_extra={"minItems": fewest})
+
+
 Layer = Annotated[int | str, AfterValidator(_known_layer), _LAYER]
-Layers = Annotated[tuple[Layer, ...], Field(min_length=1)]
+Layers = Annotated[tuple[Layer, ...], *_at_least(1)]
 Sentence = Annotated[Name, AfterValidator(_with_a_word)]
 #: Words that stand for one thing, such as career: at least two, or the standard deviation has no meaning.
-WordSet = Annotated[tuple[Name, ...], Field(min_length=2)]
+WordSet = Annotated[tuple[Name, ...], *_at_least(2)]
 WordSets = Annotated[dict[Name, WordSet], AfterValidator(_two_sets)]
-Sentences = Annotated[tuple[Sentence, ...], Field(min_length=1)]
+Sentences = Annotated[tuple[Sentence, ...], *_at_least(1)]
+Poles = Annotated[tuple[Name, ...], AfterValidator(_two_words)]
 
 
 class Association(Settings):
@@ -82,8 +100,8 @@ class Projection(Settings):
     """
 
     id: Name = Field(description="a name for the projection")
-    direction: tuple[Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)], ...] = Field(
-        min_length=1, description="pairs of words such as [she, he]"
+    direction: Annotated[tuple[Poles, ...], *_at_least(1)] = Field(
+        description="pairs of words such as [she, he]"
     )
     words: ListedWords = Field(description="such as {list: occupation}")
     against: Name = Field(description="an attribute of the list's entries, such as female_share")

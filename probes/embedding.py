@@ -9,6 +9,7 @@ import numpy as np
 from audit.association import association, project
 from audit.config import RunConfig
 from audit.embedding_suite import Association, Projection
+from audit.errors import MeasurementError
 from audit.records import EmbeddingRecord
 from audit.suite import Suite
 from probes.model import LoadedModel
@@ -32,19 +33,28 @@ class EmbeddingProbe:
     ) -> Iterator[EmbeddingRecord]:
         """Survey the model for all suites; those that ask for nothing cost nothing.
 
+        A test that cannot be made costs only itself; it is told when all others are made.
+
         Raises:
             ModelError: a suite asks for a layer that the model does not have.
-            MeasurementError: a word has no token or no direction.
+            MeasurementError: words of some tests have no token or no direction.
         """
-        for suite in suites:
-            tests: tuple[Association | Projection, ...] = (*suite.associations, *suite.projections)
-            for test in tests:
-                check_layers(model, test.layers)
-        for suite in suites:
-            for one in suite.associations:
-                yield from _association(model, suite, one)
-            for projection in suite.projections:
-                yield from _projection(model, suite, projection)
+        tests: list[tuple[Suite, Association | Projection]] = [
+            (suite, test) for suite in suites for test in (*suite.associations, *suite.projections)
+        ]
+        for _, test in tests:
+            check_layers(model, test.layers)
+        failures = []
+        for suite, test in tests:
+            try:
+                if isinstance(test, Association):
+                    yield from _association(model, suite, test)
+                else:
+                    yield from _projection(model, suite, test)
+            except MeasurementError as error:
+                failures.append(f"{suite.suite}: {test.id}: {error}")
+        if failures:
+            raise MeasurementError("; ".join(failures))
 
 
 def _association(model: LoadedModel, suite: Suite, one: Association) -> Iterator[EmbeddingRecord]:
