@@ -99,7 +99,7 @@ def _print_heads(console: Console, audit: Audit) -> None:
     if not flagged:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
-    for title in ("head", "row", "signed bias", "interval", "causal effect", "p adjusted", "pattern"):
+    for title in ("head", "row", "signed bias", "interval", "causal effect", "p adjusted"):
         table.add_column(title)
     for head in flagged[:8]:
         pronoun = head.label_pronoun == "carries"
@@ -115,12 +115,18 @@ def _print_heads(console: Console, audit: Audit) -> None:
             f"[{bias.ci_low:+.3f}, {bias.ci_high:+.3f}]",
             f"{nie.estimate:+.4f} nats",
             f"{p:.2g}",
-            "" if head.pattern is None else f"{head.pattern.replace('_', ' ')} {head.pattern_score:.2f}",
         )
     console.print()
     console.print(table)
     if len(flagged) > 8:
         console.print(f"… and {len(flagged) - 8} more heads in the report", style="dim")
+    habits = [
+        f"{head.layer}-{head.head} {head.pattern.replace('_', ' ')} ({head.pattern_score:.2f})"
+        for head in flagged[:8]
+        if head.pattern is not None
+    ]
+    if habits:
+        console.print(f"on neutral text: {', '.join(habits)}", style="dim")
     console.print()
 
 
@@ -152,14 +158,19 @@ def _strength(head: HeadFinding) -> float:
 
 def _coverage(audit: Audit) -> str:
     covered = audit.coverage
+    tests = [
+        f"{survey.measured} of {survey.planned} tests of embeddings made"
+        for survey in covered.surveys
+        if survey.asked
+    ]
+    if tests and not covered.planned:
+        return tests[0]
     told = f"{covered.measured} of {covered.planned} pairs measured"
     if covered.skipped or covered.failed:
         told += f", {covered.skipped} skipped, {covered.failed} failed"
-    for survey in covered.surveys:
-        if survey.asked:
-            told += f"; {survey.measured} of {survey.planned} tests of embeddings made"
-    tests = sum(p is not None for head in audit.heads for p in (head.p_flag, head.p_flag_next))
-    return f"{told}; {len(audit.heads)} head × contrast estimates, {tests} tests corrected together"
+    corrected = sum(p is not None for head in audit.heads for p in (head.p_flag, head.p_flag_next))
+    heads = f"{len(audit.heads)} head × contrast estimates, {corrected} tests corrected together"
+    return "; ".join([told, *tests, heads])
 
 
 def summary_json(done: RunFolder) -> str:

@@ -39,9 +39,10 @@ class EmbeddingProbe:
             ModelError: a suite asks for a layer that the model does not have.
             MeasurementError: words of some tests have no token or no direction.
         """
-        tests: list[tuple[Suite, Association | Projection]] = [
-            (suite, test) for suite in suites for test in (*suite.associations, *suite.projections)
-        ]
+        tests: list[tuple[Suite, Association | Projection]] = []
+        for suite in suites:
+            tests += [(suite, one) for one in suite.associations]
+            tests += [(suite, one) for one in suite.projections]
         for _, test in tests:
             check_layers(model, test.layers)
         failures = []

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from audit.results import Audit, CheckResult, Verdict
 from reports import model_line, numbers, wording
 from reports.coverage_rows import UndefinedRow, undefined_rows
+from reports.embedding_rows import EmbeddingGroup, embedding_groups
 from reports.figures.interval import axis_of, interval_info, interval_svg
 from reports.folder import FinishedRun, read_folder
 from reports.head_groups import HeadGroup, head_groups
@@ -48,6 +49,7 @@ class Page(NamedTuple):
     checks: tuple[CheckView, ...]
     groups: tuple[HeadGroup, ...]
     outputs: tuple[OutputGroup, ...]
+    embeddings: tuple[EmbeddingGroup, ...]
     choice: Choice
     cards: tuple[PairCard, ...]
     shares: tuple[Share, ...]
@@ -88,7 +90,8 @@ def render_page(run: FinishedRun) -> str:
         run,
         tuple(_check(result) for result in sorted(run.audit.gate.checks, key=_mildness)),
         head_groups(run.audit.heads),
-        output_groups(run.audit.findings),
+        output_groups(finding for finding in run.audit.findings if finding.subject is None),
+        embedding_groups(run.audit.findings),
         choice,
         pair_cards(run, choice),
         shares(run, effects),

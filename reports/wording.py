@@ -187,6 +187,20 @@ GLOSSARY: Final = (
         "enough.",
     ),
     Term(
+        "pattern",
+        "Habit of a head",
+        "Where a head mostly looks in neutral texts without people: the previous or next word, the word itself, the "
+        "same word elsewhere, the first token (a resting place), punctuation, evenly over the words (bag of words), "
+        "or mixed. In brackets: 0 is what chance gives, 1 is all of its attention.",
+    ),
+    Term(
+        "embedding",
+        "Embeddings",
+        "The numbers that stand for a word inside the model, in its table of words or after a block. d: how much "
+        "nearer one set of words is to an attribute than another set, −2 to 2 (WEAT). Rank correlation: 1 if words "
+        "lie along a direction such as she–he exactly in the order of their numbers, 0 without any order.",
+    ),
+    Term(
         "divergence",
         "Divergence (JSD)",
         "How differently a head spreads its look over both texts, in bits: 0 the same, 1 nothing in common. "

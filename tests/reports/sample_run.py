@@ -241,6 +241,8 @@ def _head(layer: int, head: int, label: str, random: np.random.Generator) -> Hea
         p_adjusted=0.012 if label in ("carries", "opposes") else 1.0,
         jsd=_estimate(abs(random.normal(0.05, 0.02)) + abs(bias) / 2, 0.01, None),
         jsd_control=_estimate(abs(random.normal(0.03, 0.01)), 0.01, None),
+        pattern="first_token" if head % 2 else "mixed",
+        pattern_score=0.71 if head % 2 else 0.32,
     )
 
 

@@ -172,3 +172,28 @@ def test_undefined_is_a_dash_and_zero_a_number() -> None:
     assert quantity("total_effect", None) == "–"
     assert quantity("total_effect", 0.0, signed=True) == "0.000"
     assert quantity("pct_stereotype", 0.5) == "50.0 %"
+
+
+def test_the_habit_stands_beside_each_flagged_head(pages: dict[str, str]) -> None:
+    section = pages["fail"].split('id="heads"')[1].split('id="pairs"')[0]
+    assert section.count('<a href="#term-pattern">habit</a>: first token (0.71)') > 0
+    assert section.count('<a href="#term-pattern">habit</a>: mixed (0.32)') > 0
+    assert 'id="term-pattern"' in pages["fail"]
+
+
+def test_tests_of_embeddings_have_a_section_of_their_own(pages: dict[str, str]) -> None:
+    section = pages["fail"].split('id="embeddings"')[1].split("</section>")[0]
+    for told in (
+        "family-career</bdi>, input embeddings",
+        "family is nearer to female than career is",
+        "<strong>+1.21</strong>",
+        "not measured: all words are associated alike",
+        "occupations</bdi>, block 6",
+        "not told apart from chance",
+        "0.17 to 0.70",
+    ):
+        assert told in section
+    outputs = pages["fail"].split('id="outputs"')[1].split("</section>")[0]
+    assert "family-career" not in outputs
+    assert 'id="embeddings"' not in pages["empty"]
+    assert 'href="#embeddings"' not in pages["empty"]
