@@ -191,7 +191,8 @@ GLOSSARY: Final = (
         "Habit of a head",
         "Where a head mostly looks in neutral texts without people: the previous or next word, the word itself, the "
         "same word elsewhere, the first token (a resting place), punctuation, evenly over the words (bag of words), "
-        "or mixed. In brackets: 0 is what chance gives, 1 is all of its attention.",
+        "or mixed. In brackets: 0 is what chance gives, 1 all of its attention; for mixed, to the place that comes "
+        "nearest.",
     ),
     Term(
         "embedding",
