@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.agreement import read_agreement
+from audit.chat import in_chat
 from audit.config import RunConfig
 from audit.environment import describe_environment, now
 from audit.errors import InputError, MeasurementError, ModelError, StoreError
@@ -112,6 +113,8 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
     check_target(request.out)
     with watcher.step("loading the model"):
         model, steps = load_model(request.model, request.config, request.allow_pickle)
+    chats = {suite.suite.suite for suite in request.suites if suite.suite.prompt == "chat"}
+    pairs = [in_chat(pair, model) if pair.suite in chats else pair for pair in pairs]
     return _measure_and_write(request, pairs, probes, model, model.describe(steps), watcher, started)
 
 
