@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 CheckMeasure = Literal["flagged_heads", "total_effect", "pct_stereotype", "likelihood_diff"]
+Name = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Settings(BaseModel):

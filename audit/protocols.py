@@ -9,8 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from audit.config import RunConfig
 from audit.pairs import Pair, Span
-from audit.records import AblationRecord, Array, DetailRecord, Record
+from audit.records import AblationRecord, Array, DetailRecord, Record, SurveyRecord
 from audit.results import Audit, ModelInfo, SelfTestStep
+from audit.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,17 @@ class Probe(Protocol):
         self, model: Model, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice
     ) -> Iterator[Record]:
         """Measure a batch of pairs; raises MeasurementError."""
+
+
+@runtime_checkable
+class ModelProbe(Protocol):
+    """An instrument that surveys a model once, not pair by pair (entry points ``evenhand.probes``)."""
+
+    name: str
+    version: str
+
+    def survey(self, model: Model, suites: Sequence[Suite], config: RunConfig) -> Iterator[SurveyRecord]:
+        """Survey the model; raises MeasurementError, or ModelError where a suite asks for what it has not."""
 
 
 @runtime_checkable

@@ -81,7 +81,12 @@ class Estimate(Result):
 
 
 class Finding(Estimate):
-    """An estimate of one measure for one suite × contrast (× group)."""
+    """An estimate of one measure for one suite × contrast (× group).
+
+    Args:
+        subject, layer: of embeddings: the association or projection, and where words were read.
+        attributes: of associations: the attribute sets.
+    """
 
     suite: str
     axis: str
@@ -89,6 +94,9 @@ class Finding(Estimate):
     group: str | None = None
     measure: str
     control: str | None = None
+    subject: str | None = None
+    layer: str | None = None
+    attributes: tuple[str, str] | None = None
 
 
 class HeadFinding(Result):
@@ -99,7 +107,8 @@ class HeadFinding(Result):
     ``min_bias`` or the effect was not computed; ``p_adjusted`` is
     Benjamini–Hochberg over all heads × rows × contrasts that could flag. ``bound`` and
     ``bound_next`` are 95 % upper bounds of |bias|, simultaneous over all of these tests: what the
-    design cannot exclude.
+    design cannot exclude. ``pattern`` is what the head does on neutral text and ``pattern_score`` the score
+    behind it (see :mod:`audit.patterns`); None where the run made no such survey.
     """
 
     suite: str
@@ -129,6 +138,8 @@ class HeadFinding(Result):
     preference_a: float | None = None
     preference_b: float | None = None
     mass: float | None = None
+    pattern: str | None = None
+    pattern_score: float | None = None
 
 
 class HeldOut(Result):
@@ -205,8 +216,27 @@ class Reason(Result):
     pair_ids: tuple[str, ...]
 
 
+class Surveyed(Result):
+    """What a probe that surveys the model, not its pairs, was to measure, and did.
+
+    Args:
+        probe: its name.
+        planned, measured: how many surveys.
+        asked: whether suites ask for them.
+        failed: whether the rest failed, rather than was left out.
+        reason: why the rest is missing.
+    """
+
+    probe: str
+    planned: int
+    measured: int
+    asked: bool = False
+    failed: bool = False
+    reason: str | None = None
+
+
 class Coverage(Result):
-    """What was planned and what was measured; an incomplete run never passes."""
+    """What was planned and what was measured; an incomplete run never passes. Numbers count pairs."""
 
     planned: int
     measured: int
@@ -216,6 +246,7 @@ class Coverage(Result):
     failed_reasons: tuple[Reason, ...] = ()
     unaligned_words: int = 0
     undefined: tuple[Reason, ...] = ()
+    surveys: tuple[Surveyed, ...] = ()
 
 
 class SelfTestStep(Result):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from audit.config import Settings
+from audit.config import Name, Settings
+from audit.embedding_suite import Association, Projection
 
 Task = Literal[
     "sentence",
@@ -17,10 +18,10 @@ Task = Literal[
     "classification",
     "question-answering",
     "translation",
+    "embedding",
 ]
 #: Tasks whose outputs the built-in probes measure; suites of the others load, but cannot be run yet.
-MEASURED_TASKS: tuple[Task, ...] = ("sentence", "completion", "coreference", "generation")
-Name = Annotated[str, StringConstraints(min_length=1)]
+MEASURED_TASKS: tuple[Task, ...] = ("sentence", "completion", "coreference", "generation", "embedding")
 Design = Literal["latin_square", "all"]
 
 
@@ -247,7 +248,7 @@ class WrittenPair(BaseModel):
 
 
 class Suite(Settings):
-    """A suite of minimal pairs for one protected attribute."""
+    """A suite of minimal pairs, and of tests of embeddings, for one protected attribute."""
 
     suite: Name = Field(description="the suite's name")
     version: int = Field(ge=1, description="a whole number from 1")
@@ -267,3 +268,5 @@ class Suite(Settings):
     templates: tuple[Template, ...] = ()
     controls: tuple[Control, ...] = ()
     pairs: tuple[WrittenPair, ...] = ()
+    associations: tuple[Association, ...] = ()
+    projections: tuple[Projection, ...] = ()

@@ -39,6 +39,7 @@ def print_summary(done: RunFolder) -> None:
         console.print(_checks(audit.gate.checks))
         _print_other_reasons(console, audit)
     _print_heads(console, audit)
+    _print_embeddings(console, audit)
     console.print(_coverage(audit), style="dim")
     report = done.path / "report.html"
     console.print(f"report  {report if report.exists() else done.path / 'audit.json'}", soft_wrap=True)
@@ -98,7 +99,7 @@ def _print_heads(console: Console, audit: Audit) -> None:
     if not flagged:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
-    for title in ("head", "row", "signed bias", "interval", "causal effect", "p adjusted"):
+    for title in ("head", "row", "signed bias", "interval", "causal effect", "p adjusted", "pattern"):
         table.add_column(title)
     for head in flagged[:8]:
         pronoun = head.label_pronoun == "carries"
@@ -114,11 +115,34 @@ def _print_heads(console: Console, audit: Audit) -> None:
             f"[{bias.ci_low:+.3f}, {bias.ci_high:+.3f}]",
             f"{nie.estimate:+.4f} nats",
             f"{p:.2g}",
+            "" if head.pattern is None else f"{head.pattern.replace('_', ' ')} {head.pattern_score:.2f}",
         )
     console.print()
     console.print(table)
     if len(flagged) > 8:
         console.print(f"… and {len(flagged) - 8} more heads in the report", style="dim")
+    console.print()
+
+
+def _print_embeddings(console: Console, audit: Audit) -> None:
+    found = [finding for finding in audit.findings if finding.subject is not None]
+    if not found:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("embeddings", "layer", "between", "found", "95 % interval", "p adjusted"):
+        table.add_column(title, justify="right" if title == "found" else "left", overflow="fold")
+    for finding in found:
+        symbol = "d" if finding.attributes else "rho"
+        table.add_row(
+            finding.subject,
+            finding.layer,
+            "/".join(finding.contrast),
+            "–" if finding.estimate is None else f"{symbol} {finding.estimate:+.2f}",
+            "" if finding.ci_low is None else f"[{finding.ci_low:+.2f}, {finding.ci_high:+.2f}]",
+            "–" if finding.p_adjusted is None else f"{finding.p_adjusted:.2g}",
+        )
+    console.print()
+    console.print(table)
     console.print()
 
 
@@ -131,6 +155,9 @@ def _coverage(audit: Audit) -> str:
     told = f"{covered.measured} of {covered.planned} pairs measured"
     if covered.skipped or covered.failed:
         told += f", {covered.skipped} skipped, {covered.failed} failed"
+    for survey in covered.surveys:
+        if survey.asked:
+            told += f"; {survey.measured} of {survey.planned} tests of embeddings made"
     tests = sum(p is not None for head in audit.heads for p in (head.p_flag, head.p_flag_next))
     return f"{told}; {len(audit.heads)} head × contrast estimates, {tests} tests corrected together"
 

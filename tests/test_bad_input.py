@@ -114,10 +114,14 @@ def test_suites_that_cannot_be_told_apart(told: Told, tmp_path: Path) -> None:
         (
             "--probes",
             "likelihood, atention",
-            "--probes: unknown probe 'atention'; expected attention, causal, generation or likelihood; "
-            "did you mean 'attention'?",
+            "--probes: unknown probe 'atention'; expected attention, causal, embedding, generation, "
+            "likelihood or patterns; did you mean 'attention'?",
         ),
-        ("--probes", "", "--probes: unknown probe ''; expected attention, causal, generation or likelihood"),
+        (
+            "--probes",
+            "",
+            "--probes: unknown probe ''; expected attention, causal, embedding, generation, likelihood or patterns",
+        ),
         (
             "--config",
             "quik",
