@@ -14,7 +14,17 @@ from audit.gate import decide
 from audit.heads import analyse_heads
 from audit.limits import limits_of
 from audit.patterns import with_patterns
-from audit.results import Audit, Coverage, Finding, HeadFinding, ModelInfo, Reason, SuiteInfo, Surveyed
+from audit.results import (
+    Audit,
+    Coverage,
+    Finding,
+    HeadFinding,
+    HeldOut,
+    ModelInfo,
+    Reason,
+    SuiteInfo,
+    Surveyed,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +89,7 @@ def conclude(
     coverage: Coverage,
     environment: dict[str, Any],
     agreed: Agreement | None = None,
+    held_out: tuple[HeldOut, ...] = (),
 ) -> Audit:
     """Analyse, decide, and put everything into the canonical result.
 
@@ -86,6 +97,7 @@ def conclude(
         tables: ``pairs``, ``outputs`` and ``heads``, and those of the surveys that were made.
         environment: with ``started``, the run's first moment: thresholds younger than it are marked.
         agreed: what the run was made with, when it is decided again.
+        held_out: heads chosen on one half of the pairs and tried on the other.
     """
     findings, heads = analyse(config, tables["pairs"], tables["outputs"], tables["heads"])
     if "patterns" in tables:
@@ -105,6 +117,7 @@ def conclude(
         coverage=coverage,
         findings=tuple(findings),
         heads=tuple(heads),
+        held_out=held_out,
         gate=gate,
         waivers=waivers,
         limits=limits_of(config, coverage, agreed),

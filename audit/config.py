@@ -38,6 +38,19 @@ class CausalSettings(Settings):
     kinds: tuple[Literal["treatment", "control"], ...] = ("treatment",)
 
 
+class AblationSettings(Settings):
+    """What chosen heads are compared with when they are tried on pairs that had no part in the choice."""
+
+    sets: int = Field(200, ge=20, description="sets of random heads of the same layers")
+    priced: int = Field(20, ge=0, description="random sets whose perplexity cost is measured, too")
+
+    @model_validator(mode="after")
+    def _prices_what_is_drawn(self) -> AblationSettings:
+        if self.priced > self.sets:
+            raise ValueError(f"priced is more than sets (got {self.priced}); expected at most {self.sets}")
+        return self
+
+
 class Check(Settings):
     """A threshold, set before the run, by somebody, for a reason."""
 
@@ -83,6 +96,7 @@ class RunConfig(Settings):
     detail: int = Field(12, ge=0, description="pairs whose attention is kept whole for the report")
     generation: GenerationSettings = GenerationSettings()
     causal: CausalSettings = CausalSettings()
+    ablation: AblationSettings = AblationSettings()
     checks: tuple[Check, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 

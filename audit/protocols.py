@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from audit.config import RunConfig
 from audit.pairs import Pair, Span
-from audit.records import DetailRecord, Record, SurveyRecord
+from audit.records import AblationRecord, Array, DetailRecord, Record, SurveyRecord
 from audit.results import Audit, ModelInfo, SelfTestStep
 from audit.suite import Suite
 
@@ -38,6 +38,9 @@ class Model(Protocol):
 
     def encode(self, text: str) -> Encoding:
         """Tokenise a text as it will be measured."""
+
+    def chat(self, text: str) -> str:
+        """The text as the user's turn of a chat, with the model's turn to follow; raises ModelError."""
 
     def describe(self, self_test: tuple[SelfTestStep, ...]) -> ModelInfo:
         """Name, shape, route and hashes of everything that was loaded."""
@@ -106,6 +109,22 @@ class DetailProbe(Protocol):
 
     def detail(self, model: Model, pair: Pair) -> DetailRecord:
         """Measure one pair again and keep everything."""
+
+
+@runtime_checkable
+class InterventionProbe(Protocol):
+    """An instrument that edits sets of heads (entry points ``evenhand.probes``)."""
+
+    name: str
+    version: str
+
+    def ablate(
+        self, model: Model, pairs: Sequence[Pair], sets: Sequence[HeadChoice]
+    ) -> Iterator[AblationRecord]:
+        """Measure both arms with the rows of each set of heads at the arms' mean; raises MeasurementError."""
+
+    def perplexity(self, model: Model, sets: Sequence[HeadChoice]) -> Array:
+        """Perplexity of neutral text, ``[1 + sets]``: unedited, and with each set of heads cut off."""
 
 
 class Report(Protocol):

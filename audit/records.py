@@ -99,6 +99,21 @@ class DetailRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationRecord:
+    """Log-odds of one pair under every intervention.
+
+    Args:
+        pair_id: the pair.
+        log_odds: ``[1 + sets, 2 (arms)]`` nats; index 0 unedited. None where it cannot be done.
+        reason: why not.
+    """
+
+    pair_id: str
+    log_odds: Array | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PatternRecord:
     """What the heads of one stream look at by habit, on neutral text (see :mod:`audit.patterns`).
 

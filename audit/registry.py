@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from audit.errors import InputError
 
 if TYPE_CHECKING:
-    from audit.protocols import Backend, ModelProbe, Probe, Report
+    from audit.protocols import Backend, InterventionProbe, ModelProbe, Probe, Report
 
 Part = TypeVar("Part")
 
@@ -31,13 +31,13 @@ class Door(Generic[Part]):
         kind: what a part is called in messages, such as ``probe``.
         group: the entry-point group.
         protocol: name of the protocol in ``audit.protocols``.
-        other: name of the other protocol that a part may fulfil instead, if there is one.
+        others: names of the other protocols, one of which a part may fulfil instead.
     """
 
     kind: str
     group: str
     protocol: str
-    other: str | None = None
+    others: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all parts that are installed, sorted; none of them is loaded."""
@@ -82,7 +82,7 @@ class Door(Generic[Part]):
 
     def _protocol_of(self, part: object) -> type:
         """The protocol that the part comes nearest to."""
-        names = [self.protocol, *([self.other] if self.other else [])]
+        names = [self.protocol, *self.others]
         return max(
             map(_protocol, names), key=lambda protocol: sum(hasattr(part, m) for m in _members(protocol))
         )
@@ -94,7 +94,9 @@ class Door(Generic[Part]):
         return f"{message}; did you mean {close[0]!r}?" if close else message
 
 
-PROBES: Door[Probe | ModelProbe] = Door("probe", "evenhand.probes", "Probe", "ModelProbe")
+PROBES: Door[Probe | ModelProbe | InterventionProbe] = Door(
+    "probe", "evenhand.probes", "Probe", ("ModelProbe", "InterventionProbe")
+)
 REPORTS: Door[Report] = Door("report", "evenhand.reports", "Report")
 BACKENDS: Door[Backend] = Door("backend", "evenhand.backends", "Backend")
 

@@ -142,6 +142,43 @@ class HeadFinding(Result):
     pattern_score: float | None = None
 
 
+class HeldOut(Result):
+    """Heads chosen on half of the templates × half of the items, tried on the other half.
+
+    Args:
+        half: which half chose, 1 or 2.
+        choosing, trying: pairs of either side.
+        heads, heads_next: the chosen heads, by the row in which they were chosen.
+        total_effect: of the trying pairs, in nats; remaining: with the chosen heads' rows at the arms' mean.
+        share: part of the total effect that is gone, `1 - remaining / total_effect`.
+        sets: random sets of heads of the same layers; random_median, random_95: the share that is gone with them.
+        p: one-sided, how often random heads do as much.
+        perplexity: of neutral text, per token; perplexity_edited: with the chosen heads cut off at every token;
+            perplexity_random: the same with random heads (median).
+        reason: why there is no result.
+    """
+
+    suite: str
+    contrast: tuple[str, str]
+    half: int
+    choosing: int = 0
+    trying: int = 0
+    heads: tuple[tuple[int, int], ...] = ()
+    heads_next: tuple[tuple[int, int], ...] = ()
+    total_effect: float | None = None
+    remaining: float | None = None
+    share: float | None = None
+    sets: int = 0
+    random_median: float | None = None
+    random_95: float | None = None
+    p: float | None = None
+    perplexity: float | None = None
+    perplexity_edited: float | None = None
+    perplexity_random: float | None = None
+    seed: int = 0
+    reason: str | None = None
+
+
 class CheckResult(Result):
     """One line of the gate.
 
@@ -293,6 +330,7 @@ class Audit(Result):
     coverage: Coverage
     findings: tuple[Finding, ...]
     heads: tuple[HeadFinding, ...]
+    held_out: tuple[HeldOut, ...] = ()
     gate: Gate
     waivers: tuple[WaiverInfo, ...] = ()
     limits: tuple[Limit, ...] = ()

@@ -256,6 +256,9 @@ class Suite(Settings):
     task: Task = Field(description="what the model is asked to do, such as coreference")
     description: str | None = None
     language: str = "en"
+    prompt: Literal["plain", "chat"] = Field(
+        "plain", description="chat lays each text into the model's chat template, as the user's turn"
+    )
     license: str | None = None
     sources: Names = ()
     hazard: dict[str, str] = {}

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
+from audit.records import AblationRecord, Array
 from probes.branch import Intervention, Kind, Place
 from probes.model import LoadedModel
+from probes.patterns import neutral_texts
+from probes.perplexity import perplexities
 from probes.tail_batch import Job, TailBatch, batches, by_shape, prepare, why_inexact
 
 
-@dataclass(frozen=True, slots=True)
-class AblatedPair:
-    """Log-odds of one pair under every intervention.
+class AblationProbe:
+    """Sets of heads edited together, to see whether heads that were found matter (entry point ``ablation``)."""
 
-    Args:
-        pair_id: the pair.
-        log_odds: ``[1 + sets, 2 (arms)]`` nats; index 0 unedited. None where it cannot be done.
-        reason: why not.
-    """
+    name = "ablation"
+    version = "1"
 
-    pair_id: str
-    log_odds: np.ndarray | None
-    reason: str | None = None
+    def ablate(
+        self, model: LoadedModel, pairs: Sequence[Pair], sets: Sequence[HeadChoice]
+    ) -> Iterator[AblationRecord]:
+        """Measure both arms' log-odds with the rows of each set of heads at the arms' mean."""
+        return ablate(model, pairs, sets, "arms-mean")
+
+    def perplexity(self, model: LoadedModel, sets: Sequence[HeadChoice]) -> Array:
+        """Perplexity of neutral text, unedited and with each set of heads cut off at every token."""
+        chosen = [(each.pronoun or frozenset()) | (each.next or frozenset()) for each in sets]
+        return perplexities(model, neutral_texts(), chosen, "zero")
 
 
 def ablate(
     model: LoadedModel, pairs: Sequence[Pair], sets: Sequence[HeadChoice], kind: Kind
-) -> Iterator[AblatedPair]:
+) -> Iterator[AblationRecord]:
     """Measure both arms' log-odds with each set of heads edited at the rows where it was read.
 
     Args:
@@ -46,16 +49,16 @@ def ablate(
         if isinstance(job, Job):
             jobs.append(job)
         else:
-            yield AblatedPair(pair.pair_id, None, job)
+            yield AblationRecord(pair.pair_id, None, job)
     for same in by_shape(jobs).values():
         if reason := why_inexact(model, same[0]):
-            yield from (AblatedPair(job.pair.pair_id, None, reason) for job in same)
+            yield from (AblationRecord(job.pair.pair_id, None, reason) for job in same)
             continue
         interventions = [_intervention(same[0], chosen, kind) for chosen in sets]
         for part in batches(same, 1 + len(sets)):
             batch = TailBatch(model, part)
             y, _ = batch.run(batch.prefix(), same[0].start, interventions)
-            yield from (AblatedPair(job.pair.pair_id, y[:, :, at]) for at, job in enumerate(part))
+            yield from (AblationRecord(job.pair.pair_id, y[:, :, at]) for at, job in enumerate(part))
 
 
 def _intervention(job: Job, chosen: HeadChoice, kind: Kind) -> Intervention:

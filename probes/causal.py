@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from audit.config import RunConfig
 from audit.effects import natural_indirect_effect, total_effect
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
-from audit.records import HeadRecord, Record
+from audit.records import HeadRecord, OutputRecord, Record
 from probes.branch import Intervention, Place
 from probes.model import LoadedModel
 from probes.tail_batch import Job, TailBatch, batches, by_shape, prepare, why_inexact
@@ -29,6 +29,17 @@ def _exchanges(heads: Sequence[Head], rows: Sequence[int]) -> list[Intervention]
     return [Intervention((Place(layer, head, tuple(rows)),)) for layer, head in heads]
 
 
+def _whole(model: LoadedModel, job: Job) -> dict[str, Intervention]:
+    """All heads of a layer, and of the model, at every row from the first differing token on."""
+    rows = tuple(range(len(job.a) - job.start))
+    layers = {
+        f"layer:{layer}": Intervention(tuple(Place(layer, head, rows) for head in range(model.heads)))
+        for layer in range(model.layers)
+    }
+    everything = tuple(place for layer in layers.values() for place in layer.places)
+    return layers | {"model": Intervention(everything)}
+
+
 def _effects(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """NIE and NDE, ``[interventions, pairs]`` nats each, from log-odds ``[1 + interventions, 2, pairs]``."""
     on_a, on_b = y[0]
@@ -41,6 +52,10 @@ class CausalProbe:
 
     ``forward_h = y(x; A_h ← A_h(x')) − y(x)``, ``NDE_h = y(x'; A_h ← A_h(x)) − y(x)``,
     ``NIE_h = ½(forward_h + TE − NDE_h)`` with x = arm_b, x' = arm_a.
+
+    Where the effects of all heads are wanted, those of whole layers and of the whole model are measured, too,
+    all their rows exchanged together: outputs ``nie_layer:L``, ``nde_layer:L``, ``nie_model``, ``nde_model`` of
+    the pair, told at arm_a.
     """
 
     name = "causal"
@@ -69,32 +84,38 @@ class CausalProbe:
             if reason := why_inexact(model, same[0]):
                 yield from (_unmeasured(job.pair, reason) for job in same)
                 continue
-            for batch in batches(same, 1 + max(len(pronoun), len(following))):
-                yield from self._measure_batch(model, batch, pronoun, following)
+            whole = _whole(model, same[0]) if heads.pronoun is None else {}
+            for part in batches(same, 1 + max(len(pronoun) + len(whole), len(following))):
+                yield from _measure_batch(model, part, pronoun, following, whole)
 
-    def _measure_batch(
-        self, model: LoadedModel, jobs: Sequence[Job], pronoun: Sequence[Head], following: Sequence[Head]
-    ) -> Iterator[Record]:
-        batch, job = TailBatch(model, jobs), jobs[0]
-        prefix = batch.prefix()
-        rows = [row - job.start for row in job.rows]
-        y, seen = batch.run(prefix, job.start, _exchanges(pronoun, rows))
-        found = dict(zip(("nie", "nde"), ((values, pronoun) for values in _effects(y)), strict=True))
-        reasons: dict[str, str] = {}
-        if job.rows[-1] == job.last:
-            reasons["nie_next"] = "the pronoun's row is the predicting row"
-        else:
-            y, _ = batch.run(
-                prefix.extended(seen, job.last - job.start), job.last, _exchanges(following, [0])
-            )
-            found |= zip(
-                ("nie_next", "nde_next"), ((values, following) for values in _effects(y)), strict=True
-            )
-        for number, each in enumerate(jobs):
-            measures = {
-                name: _table(model, places, values[:, number]) for name, (values, places) in found.items()
-            }
-            yield HeadRecord(each.pair.pair_id, "self", measures, reasons)
+
+def _measure_batch(
+    model: LoadedModel,
+    jobs: Sequence[Job],
+    pronoun: Sequence[Head],
+    following: Sequence[Head],
+    whole: Mapping[str, Intervention],
+) -> Iterator[Record]:
+    batch, job = TailBatch(model, jobs), jobs[0]
+    prefix = batch.prefix()
+    single = _exchanges(pronoun, [row - job.start for row in job.rows])
+    y, seen = batch.run(prefix, job.start, [*single, *whole.values()])
+    effects = dict(zip(("nie", "nde"), _effects(y), strict=True))
+    found = {name: (values[: len(single)], pronoun) for name, values in effects.items()}
+    reasons: dict[str, str] = {}
+    if job.rows[-1] == job.last:
+        reasons["nie_next"] = "the pronoun's row is the predicting row"
+    else:
+        y, _ = batch.run(prefix.extended(seen, job.last - job.start), job.last, _exchanges(following, [0]))
+        found |= zip(("nie_next", "nde_next"), ((values, following) for values in _effects(y)), strict=True)
+    for number, each in enumerate(jobs):
+        measures = {
+            name: _table(model, places, values[:, number]) for name, (values, places) in found.items()
+        }
+        yield HeadRecord(each.pair.pair_id, "self", measures, reasons)
+        for name, values in effects.items():
+            for scope, value in zip(whole, values[len(single) :, number].tolist(), strict=True):
+                yield OutputRecord(each.pair.pair_id, each.pair.a.arm, f"{name}_{scope}", value)
 
 
 def _unmeasured(pair: Pair, reason: str) -> HeadRecord:

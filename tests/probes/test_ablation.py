@@ -41,7 +41,7 @@ def test_rows_set_to_the_arms_mean_equal_whole_texts_edited_by_hand(family: str)
 
     (found,) = ablate(model, [pair], [BOTH], "arms-mean")
     assert found.log_odds is not None
-    unedited = [log_odds(model, pair, text.text, (0, 0), 0, None) for text in (pair.a, pair.b)]
+    unedited = [log_odds(model, pair, text.text, [], [], None) for text in (pair.a, pair.b)]
     np.testing.assert_allclose(found.log_odds[0], unedited, atol=1e-4)
     np.testing.assert_allclose(found.log_odds[1], by_hand(model, pair, edit), atol=1e-4)
     assert np.abs(found.log_odds[1] - found.log_odds[0]).max() > 1e-3

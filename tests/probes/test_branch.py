@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ def patched(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: 
     return output.transpose(1, 2), None
 
 
+Edit = Callable[[int, torch.Tensor], None]
 STATE: dict[str, Any] = {"seen": [], "edit": None, "edit_output": None}
 AttentionInterface.register("oracle", patched)
 AttentionMaskInterface.register("oracle", sdpa_mask)
@@ -58,7 +60,7 @@ def oracle(
     return hidden, STATE["seen"]
 
 
-def lend(layer: int, head: int, rows: tuple[int, ...], donor: list[torch.Tensor]) -> Any:
+def lend(layer: int, head: int, rows: tuple[int, ...], donor: list[torch.Tensor]) -> Edit:
     """An edit: one head reads rows along the donor's attention."""
 
     def edit(at: int, weights: torch.Tensor) -> None:
