@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from audit.agreement import Agreement, departures
 from audit.config import RunConfig
-from audit.results import Coverage, Limit
+from audit.coverage import Coverage
+from audit.results import Limit
 
 #: The limit that tells how a later decision departs from the run.
 DECIDED_AGAIN = "decided-again"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from audit.coverage import Coverage
+from audit.result_base import Result
 
 SCHEMA_VERSION = "1.0"
 
@@ -41,12 +42,6 @@ class ExitCode(IntEnum):
     def of(cls, verdict: Verdict) -> ExitCode:
         """The exit code that tells a verdict."""
         return cls.PASS if verdict is Verdict.WAIVED else cls[verdict.value]
-
-
-class Result(BaseModel):
-    """Base of everything in ``audit.json``: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Estimate(Result):
@@ -206,47 +201,6 @@ class Gate(Result):
     verdict: Verdict
     checks: tuple[CheckResult, ...]
     why: str
-
-
-class Reason(Result):
-    """A count of pairs and why they were left out."""
-
-    reason: str
-    count: int
-    pair_ids: tuple[str, ...]
-
-
-class Surveyed(Result):
-    """What a probe that surveys the model, not its pairs, was to measure, and did.
-
-    Args:
-        probe: its name.
-        planned, measured: how many surveys.
-        asked: whether suites ask for them.
-        failed: whether the rest failed, rather than was left out.
-        reason: why the rest is missing.
-    """
-
-    probe: str
-    planned: int
-    measured: int
-    asked: bool = False
-    failed: bool = False
-    reason: str | None = None
-
-
-class Coverage(Result):
-    """What was planned and what was measured; an incomplete run never passes. Numbers count pairs."""
-
-    planned: int
-    measured: int
-    skipped: int
-    failed: int
-    skipped_reasons: tuple[Reason, ...] = ()
-    failed_reasons: tuple[Reason, ...] = ()
-    unaligned_words: int = 0
-    undefined: tuple[Reason, ...] = ()
-    surveys: tuple[Surveyed, ...] = ()
 
 
 class SelfTestStep(Result):
