@@ -1,0 +1,177 @@
+"""Which attention calls a model makes in one pass: of which stream and layer each of them is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from audit.errors import ModelError
+from audit.records import Stream
+from probes.attention_call import Attended, ObservedCall
+from probes.forward import forward
+from probes.route import instrument
+
+#: Tokens of the survey's texts: so different that a call's shape tells its stream.
+_SOURCE, _TARGET = 7, 4
+
+#: An attention module and how many-th call of it in one pass (ALBERT has one module for all layers).
+CallKey = tuple[torch.nn.Module, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attention call belongs.
+
+    Args:
+        stream: which attention.
+        layer: from 0, within the stream's stack.
+    """
+
+    stream: Stream
+    layer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """The attention of a model.
+
+    Args:
+        places: call → its place; calls whose rows are not one per token (Funnel's pooled blocks) are missing.
+        calls: all calls of one pass, those too.
+        layers: stream → layers of its stack, those without attention (hybrid models) too.
+        heads: stream → query heads of a layer.
+        causal: whether no text token looks to the right.
+    """
+
+    places: Mapping[CallKey, Place]
+    calls: int
+    layers: Mapping[Stream, int]
+    heads: Mapping[Stream, int]
+    causal: bool
+
+    def missing(self, stream: Stream) -> tuple[int, ...]:
+        """Layers of a stream that have no attention rows of their own."""
+        there = {place.layer for place in self.places.values() if place.stream == stream}
+        return tuple(layer for layer in range(self.layers[stream]) if layer not in there)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    key: CallKey
+    shape: tuple[int, int, int, int]
+    looks_right: bool
+
+
+class _Survey:
+    """An instrument that notes every call and changes nothing."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[torch.nn.Module] = Counter()
+        self.seen: list[_Seen] = []
+
+    def __call__(self, call: ObservedCall) -> Attended:
+        rows = call.rows(None)
+        looks_right = rows.shape[2] == rows.shape[3] and bool((rows.triu(1) > 0).any())
+        self.seen.append(_Seen((call.module, self.counts[call.module]), call.shape, looks_right))
+        self.counts[call.module] += 1
+        return call.attend()
+
+
+@torch.no_grad()
+def trial_run(net: PreTrainedModel, **options: object) -> object:
+    """Run a network on a few ordinary tokens.
+
+    Args:
+        options: handed on to the network.
+    """
+    config = net.config.get_text_config()
+    named = (getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "unk", "mask"))
+    special = {token for ids in named for token in (ids if isinstance(ids, list) else [ids])}
+    ids = [token for token in range(5, min(config.vocab_size, 64)) if token not in special][:_SOURCE]
+    tokens = torch.tensor([ids], device=net.device)
+    targets = tokens[:, :_TARGET] if net.config.is_encoder_decoder else None
+    return forward(net.base_model, tokens, None, targets, **options)
+
+
+def survey(net: PreTrainedModel) -> Anatomy:
+    """Find the attention calls of a network, whose attention goes to instruments already.
+
+    Raises:
+        ModelError: no attention is seen, or its rows do not belong to tokens.
+    """
+    watch = _Survey()
+    with instrument(watch):
+        trial_run(net)
+    name = type(net).__name__
+    if not watch.seen:
+        raise ModelError(f"no attention was seen in {name}; there is nothing to measure")
+    names = {module: path for path, module in net.named_modules()}
+    streams = _streams(net)
+    places: dict[CallKey, Place] = {}
+    layers: dict[Stream, int] = {}
+    heads: dict[Stream, int] = {}
+    for stream, (queries, keys) in streams.items():
+        own = [seen for seen in watch.seen if _stream(seen, net, names) == stream]
+        mapped = [seen for seen in own if seen.shape[2:] == (queries, keys)]
+        counts = {seen.shape[1] for seen in mapped}
+        if not mapped:
+            shape = " × ".join(map(str, watch.seen[0].shape[2:]))
+            raise ModelError(
+                f"the attention of {name} has no row per token ({shape} weights for {_SOURCE} tokens); "
+                "it cannot be measured exactly"
+            )
+        if len(counts) > 1:
+            raise ModelError(f"the layers of {name} have different numbers of heads; this is not supported yet")
+        numbers, layers[stream] = _layers([names[seen.key[0]] for seen in own], net)
+        heads[stream] = counts.pop()
+        where = dict(zip((seen.key for seen in own), numbers, strict=True))
+        places |= {seen.key: Place(stream, where[seen.key]) for seen in mapped}
+    looks_right = any(seen.looks_right for seen in watch.seen if seen.key in places)
+    return Anatomy(places, len(watch.seen), layers, heads, not looks_right)
+
+
+def _streams(net: PreTrainedModel) -> dict[Stream, tuple[int, int]]:
+    """Streams of a network, with queries and keys of the survey."""
+    if not net.config.is_encoder_decoder:
+        return {"self": (_SOURCE, _SOURCE)}
+    return {
+        "encoder": (_SOURCE, _SOURCE),
+        "decoder": (_TARGET, _TARGET),
+        "cross": (_TARGET, _SOURCE),
+    }
+
+
+def _stream(seen: _Seen, net: PreTrainedModel, names: Mapping[torch.nn.Module, str]) -> Stream:
+    if not net.config.is_encoder_decoder:
+        return "self"
+    if seen.shape[2:] == (_TARGET, _SOURCE):
+        return "cross"
+    return "encoder" if "encoder" in names[seen.key[0]].split(".") else "decoder"
+
+
+def _layers(paths: Sequence[str], net: PreTrainedModel) -> tuple[list[int], int]:
+    """The layer of each call, and how many layers the stack has.
+
+    A stack's list numbers its layers, those without attention too. Where lists are nested or modules are
+    shared, the calls themselves are counted.
+    """
+    numbered = [_numbered(path) for path in paths]
+    stacks = {stack for stack, _ in numbered}
+    numbers = [number for _, number in numbered]
+    if len(stacks) == 1 and -1 not in numbers and numbers == sorted(set(numbers)):
+        stack = net.get_submodule(stacks.pop())
+        return numbers, len(list(stack.children()))
+    return list(range(len(paths))), len(paths)
+
+
+def _numbered(path: str) -> tuple[str, int]:
+    """``transformer.h.3.attn`` → ``("transformer.h", 3)``."""
+    parts = path.split(".")
+    for at, part in enumerate(parts):
+        if part.isdigit():
+            return ".".join(parts[:at]), int(part)
+    return path, -1
