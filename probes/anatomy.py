@@ -29,10 +29,12 @@ class Place:
     Args:
         stream: which attention.
         layer: from 0, within the stream's stack.
+        by_token: whether its rows belong to tokens (those of Funnel's pooled blocks do not).
     """
 
     stream: Stream
     layer: int
+    by_token: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +42,21 @@ class Anatomy:
     """The attention of a model.
 
     Args:
-        places: call → its place; calls whose rows are not one per token (Funnel's pooled blocks) are missing.
-        calls: all calls of one pass, those too.
+        places: call → its place, in the order of the calls.
         layers: stream → layers of its stack, those without attention (hybrid models) too.
         heads: stream → query heads of a layer.
         causal: whether no text token looks to the right.
     """
 
     places: Mapping[CallKey, Place]
-    calls: int
     layers: Mapping[Stream, int]
     heads: Mapping[Stream, int]
     causal: bool
 
     def missing(self, stream: Stream) -> tuple[int, ...]:
         """Layers of a stream that have no attention rows of their own."""
-        there = {place.layer for place in self.places.values() if place.stream == stream}
+        own = (place for place in self.places.values() if place.stream == stream)
+        there = {place.layer for place in own if place.by_token}
         return tuple(layer for layer in range(self.layers[stream]) if layer not in there)
 
 
@@ -110,28 +111,38 @@ def survey(net: PreTrainedModel) -> Anatomy:
     if not watch.seen:
         raise ModelError(f"no attention was seen in {name}; there is nothing to measure")
     names = {module: path for path, module in net.named_modules()}
-    streams = _streams(net)
-    places: dict[CallKey, Place] = {}
+    by_stream: dict[Stream, list[_Seen]] = {stream: [] for stream in _streams(net)}
+    for seen in watch.seen:
+        by_stream[_stream(seen, net, names)].append(seen)
     layers: dict[Stream, int] = {}
     heads: dict[Stream, int] = {}
-    for stream, (queries, keys) in streams.items():
-        own = [seen for seen in watch.seen if _stream(seen, net, names) == stream]
-        mapped = [seen for seen in own if seen.shape[2:] == (queries, keys)]
-        counts = {seen.shape[1] for seen in mapped}
-        if not mapped:
-            shape = " × ".join(map(str, watch.seen[0].shape[2:]))
-            raise ModelError(
-                f"the attention of {name} has no row per token ({shape} weights for {_SOURCE} tokens); "
-                "it cannot be measured exactly"
-            )
-        if len(counts) > 1:
-            raise ModelError(f"the layers of {name} have different numbers of heads; this is not supported yet")
+    places: dict[CallKey, Place] = {}
+    for stream, shape in _streams(net).items():
+        own = by_stream[stream]
+        heads[stream] = _heads(name, own, shape)
         numbers, layers[stream] = _layers([names[seen.key[0]] for seen in own], net)
-        heads[stream] = counts.pop()
-        where = dict(zip((seen.key for seen in own), numbers, strict=True))
-        places |= {seen.key: Place(stream, where[seen.key]) for seen in mapped}
-    looks_right = any(seen.looks_right for seen in watch.seen if seen.key in places)
-    return Anatomy(places, len(watch.seen), layers, heads, not looks_right)
+        for seen, number in zip(own, numbers, strict=True):
+            places[seen.key] = Place(stream, number, seen.shape[2:] == shape)
+    ordered = {seen.key: places[seen.key] for seen in watch.seen}
+    looks_right = any(seen.looks_right for seen in watch.seen if ordered[seen.key].by_token)
+    return Anatomy(ordered, layers, heads, not looks_right)
+
+
+def _heads(name: str, calls: Sequence[_Seen], shape: tuple[int, int]) -> int:
+    """Query heads of a stream's layers.
+
+    Raises:
+        ModelError: no call has a row per token, or the layers differ.
+    """
+    counts = {seen.shape[1] for seen in calls if seen.shape[2:] == shape}
+    if not counts:
+        raise ModelError(
+            f"the attention of {name} has no row of {shape[1]} weights for each of {shape[0]} tokens; "
+            "it cannot be measured exactly"
+        )
+    if len(counts) > 1:
+        raise ModelError(f"the layers of {name} have different numbers of heads; they cannot be told apart")
+    return counts.pop()
 
 
 def _streams(net: PreTrainedModel) -> dict[Stream, tuple[int, int]]:

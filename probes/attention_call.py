@@ -40,9 +40,7 @@ class ObservedCall(Protocol):
     def scaled(self, heads: Sequence[int], factor: float) -> Attended:
         """Attention with the outputs of some heads multiplied by a factor."""
 
-    def replaced(
-        self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor
-    ) -> Attended:
+    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
         """Attention in which some rows of some heads read along other weights."""
 
 
@@ -98,9 +96,7 @@ class AttentionCall:
         output[:, :, list(heads)] *= factor
         return output, weights
 
-    def replaced(
-        self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor
-    ) -> Attended:
+    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
         """Let some rows of some heads read along other weights.
 
         Args:

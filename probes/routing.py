@@ -32,14 +32,14 @@ def open_attention(net: PreTrainedModel) -> Anatomy:
     if net._can_set_attn_implementation():
         net.set_attn_implementation(interface_names(net)[0])
         anatomy = _surveyed(net)
-        if anatomy is not None and anatomy.calls == reported:
+        if anatomy is not None and len(anatomy.places) == reported:
             return anatomy
         net.set_attn_implementation("eager")
     find_attention(net, lambda: trial_run(net))
     anatomy = survey(net)
-    if anatomy.calls != reported:
+    if len(anatomy.places) != reported:
         raise ModelError(
-            f"{type(net).__name__} reports {reported} attention matrices, and {anatomy.calls} were seen; "
+            f"{type(net).__name__} reports {reported} attention matrices, and {len(anatomy.places)} were seen; "
             "it cannot be measured exactly"
         )
     return anatomy

@@ -84,11 +84,11 @@ def _batches(sequences: Sequence[TokenSequence], order: Sequence[int]) -> Iterat
 
 
 def pad_right(
-    sequences: Sequence[Sequence[int]], device: torch.device
+    sequences: Sequence[Sequence[int]], device: torch.device, pad: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Ids ``[texts, longest]`` and their mask; no mask where nothing had to be padded."""
     longest = max(map(len, sequences))
-    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in sequences], device=device)
+    ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in sequences], device=device)
     if min(map(len, sequences)) == longest:
         return ids, None
     lengths = torch.tensor([[len(row)] for row in sequences], device=device)
@@ -96,7 +96,7 @@ def pad_right(
 
 
 def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[SequenceReading]:
-    ids, mask = pad_right([sequence.ids for sequence in batch], model.device)
+    ids, mask = pad_right([sequence.ids for sequence in batch], model.device, model.pad)
     capture = None
     if width := max(len(sequence.rows) for sequence in batch):
         rows = [[*sequence.rows, *[0] * (width - len(sequence.rows))] for sequence in batch]

@@ -65,9 +65,7 @@ class SoftmaxCall:
         weights[:, list(heads)] *= factor
         return weights, None
 
-    def replaced(
-        self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor
-    ) -> Attended:
+    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
         """Let some rows of some heads read along other weights.
 
         Args:
@@ -131,7 +129,9 @@ class _Search(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func in _SOFTMAX:
-            module = next((m for m in reversed(self.stack) if "softmax" not in type(m).__name__.lower()), None)
+            module = next(
+                (m for m in reversed(self.stack) if "softmax" not in type(m).__name__.lower()), None
+            )
             if module is not None and _as_attention(module, result, args, kwargs or {}) is not None:
                 self.found.append(module)
         return result
@@ -147,7 +147,9 @@ def find_attention(net: PreTrainedModel, run: Callable[[], object]) -> None:
     handles = []
     for module in net.modules():
         handles.append(module.register_forward_pre_hook(lambda m, _: search.stack.append(m)))
-        handles.append(module.register_forward_hook(lambda *_: (search.stack.pop(), None)[1], always_call=True))
+        handles.append(
+            module.register_forward_hook(lambda *_: (search.stack.pop(), None)[1], always_call=True)
+        )
     try:
         with search:
             run()
@@ -170,11 +172,11 @@ def detach(net: PreTrainedModel) -> None:
 
 
 def _watch(module: torch.nn.Module) -> tuple[Any, Any]:
-    opened: list[_Watch] = []
+    opened: list[Any] = []
 
     def enter(*_: Any) -> None:
         if watching() is not None:
-            mode = _Watch(module)
+            mode: Any = _Watch(module)  # torch types neither end of a mode
             mode.__enter__()
             opened.append(mode)
 

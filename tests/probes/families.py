@@ -1,0 +1,365 @@
+"""A tiny random model of every family: how it is configured, and what evenhand must find in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+WORDS = (
+    "On Monday the baker told the painter a story about the old bridge by the river . The listened "
+    "nurse doctor engineer asked question She He said that met ,"
+)
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
+VOCABULARY = [*SPECIAL, *dict.fromkeys(WORDS.split())]
+
+CAUSAL, MASKED, SEQ2SEQ = (f"AutoModelFor{kind}" for kind in ("CausalLM", "MaskedLM", "Seq2SeqLM"))
+
+_TOKENS = {"vocab_size": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+_BLOCKS = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+_GROUPED = {**_BLOCKS, "num_key_value_heads": 2}
+_GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+_XLM = {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 64, "pad_index": 0}
+_BART = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 64,
+    "decoder_start_token_id": 2,
+}
+_T5 = {
+    "d_model": 32,
+    "d_kv": 8,
+    "d_ff": 48,
+    "num_layers": 2,
+    "num_decoder_layers": 3,
+    "num_heads": 4,
+    "decoder_start_token_id": 0,
+}
+_EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+
+
+@dataclass(frozen=True, slots=True)
+class Tiny:
+    """One family.
+
+    Args:
+        config: the configuration's class.
+        auto: the automatic class that builds the network.
+        settings: what makes it small.
+        route: by which way its attention must be seen.
+        looks: which way its text tokens look.
+        scale: what its weights are multiplied by, so that attention is not flat.
+    """
+
+    config: str
+    auto: str = CAUSAL
+    settings: dict[str, Any] = field(default_factory=dict)
+    route: str = "interface"
+    looks: str = "left"
+    scale: float = 8.0
+
+    @property
+    def family(self) -> str:
+        """What evenhand must call it."""
+        if self.auto == SEQ2SEQ:
+            return "encoder-decoder"
+        return "decoder" if self.looks == "left" else "encoder"
+
+
+def _decoders(settings: dict[str, Any], **configs: str) -> dict[str, Tiny]:
+    return {name: Tiny(f"{config}Config", settings=settings) for name, config in configs.items()}
+
+
+def _encoders(route: str, settings: dict[str, Any], **configs: str) -> dict[str, Tiny]:
+    return {
+        name: Tiny(f"{config}Config", MASKED, settings, route, "both") for name, config in configs.items()
+    }
+
+
+def _seq2seq(route: str, settings: dict[str, Any], scale: float = 8.0, **configs: str) -> dict[str, Tiny]:
+    return {
+        name: Tiny(f"{config}Config", SEQ2SEQ, settings, route, "both", scale)
+        for name, config in configs.items()
+    }
+
+
+FAMILIES: dict[str, Tiny] = {
+    # decoders through the interface
+    **_decoders(
+        _GROUPED,
+        llama="Llama",
+        qwen2="Qwen2",
+        phi3="Phi3",
+        olmo="Olmo",
+        olmo2="Olmo2",
+        starcoder2="Starcoder2",
+        stablelm="StableLm",
+        cohere="Cohere",
+        cohere2="Cohere2",
+        granite="Granite",
+        nemotron="Nemotron",
+        smollm3="SmolLM3",
+        arcee="Arcee",
+        exaone4="Exaone4",
+        apertus="Apertus",
+    ),
+    **_decoders(
+        {**_GROUPED, "head_dim": 8},
+        qwen3="Qwen3",
+        gemma="Gemma",
+        glm="Glm",
+        glm4="Glm4",
+        helium="Helium",
+        ernie45="Ernie4_5",
+    ),
+    **_decoders({**_GROUPED, "head_dim": 8, "sliding_window": 4}, ministral="Ministral"),
+    **_decoders({**_GROUPED, "sliding_window": 4}, mistral="Mistral"),
+    **_decoders(
+        {**_GROUPED, "head_dim": 8, "sliding_window": 4, "query_pre_attn_scalar": 1}, gemma3="Gemma3Text"
+    ),
+    **_decoders({**_GROUPED, "num_local_experts": 2, "num_experts_per_tok": 1}, mixtral="Mixtral"),
+    **_decoders({**_GROUPED, "num_experts": 2, "num_experts_per_tok": 1}, olmoe="Olmoe"),
+    **_decoders({**_GROUPED, "head_dim": 8, **_EXPERTS}, qwen3moe="Qwen3Moe"),
+    **_decoders(_BLOCKS, gptneox="GPTNeoX", phi="Phi", persimmon="Persimmon", biogpt="BioGpt"),
+    **_decoders(_GPT, gpt2="GPT2", gptbigcode="GPTBigCode"),
+    **_decoders({**_GPT, "dff": 48}, ctrl="CTRL"),
+    "opt": Tiny(
+        "OPTConfig",
+        settings={
+            "hidden_size": 32,
+            "word_embed_proj_dim": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "ffn_dim": 48,
+            "max_position_embeddings": 64,
+        },
+    ),
+    "deepseekv3": Tiny(
+        "DeepseekV3Config",
+        settings={
+            **_BLOCKS,
+            "num_key_value_heads": 4,
+            "q_lora_rank": 16,
+            "kv_lora_rank": 16,
+            "qk_nope_head_dim": 8,
+            "qk_rope_head_dim": 4,
+            "v_head_dim": 8,
+            "n_routed_experts": 4,
+            "n_group": 1,
+            "topk_group": 1,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "first_k_dense_replace": 1,
+        },
+    ),
+    # soft cap and sinks: whole matrices, through the interface
+    "gemma2": Tiny(
+        "Gemma2Config",
+        settings={**_GROUPED, "head_dim": 8, "sliding_window": 4, "attn_logit_softcapping": 2.0},
+    ),
+    "gptoss": Tiny(
+        "GptOssConfig",
+        settings={
+            **_GROUPED,
+            "head_dim": 8,
+            "sliding_window": 4,
+            "num_local_experts": 2,
+            "num_experts_per_tok": 1,
+        },
+    ),
+    # hybrids: their full-attention layers only
+    "qwen3next": Tiny(
+        "Qwen3NextConfig",
+        settings={
+            **_GROUPED,
+            **_EXPERTS,
+            "num_hidden_layers": 4,
+            "head_dim": 8,
+            "linear_num_value_heads": 2,
+            "linear_num_key_heads": 2,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
+            "shared_expert_intermediate_size": 16,
+        },
+    ),
+    "lfm2": Tiny(
+        "Lfm2Config",
+        settings={**_GROUPED, "num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
+    ),
+    # decoders at the softmax
+    "bloom": Tiny("BloomConfig", settings={"hidden_size": 32, "n_layer": 2, "n_head": 4}, route="softmax"),
+    "mpt": Tiny(
+        "MptConfig",
+        settings={"d_model": 32, "n_layers": 2, "n_heads": 4, "max_seq_len": 64},
+        route="softmax",
+    ),
+    "falcon": Tiny(
+        "FalconConfig",
+        settings={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4},
+        route="softmax",
+    ),
+    "gptj": Tiny("GPTJConfig", settings={**_GPT, "rotary_dim": 4}, route="softmax"),
+    "codegen": Tiny("CodeGenConfig", settings={**_GPT, "rotary_dim": 4}, route="softmax"),
+    "gptneo": Tiny(
+        "GPTNeoConfig",
+        settings={
+            "hidden_size": 32,
+            "num_layers": 2,
+            "num_heads": 4,
+            "attention_types": [[["global", "local"], 1]],
+            "window_size": 4,
+            "max_position_embeddings": 64,
+        },
+        route="softmax",
+    ),
+    "openai-gpt": Tiny("OpenAIGPTConfig", settings=_GPT, route="softmax"),
+    "xglm": Tiny(
+        "XGLMConfig",
+        settings={
+            "d_model": 32,
+            "num_layers": 2,
+            "attention_heads": 4,
+            "ffn_dim": 48,
+            "max_position_embeddings": 64,
+        },
+        route="softmax",
+    ),
+    "gptneox-japanese": Tiny(
+        "GPTNeoXJapaneseConfig",
+        settings={
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 64,
+        },
+        route="softmax",
+    ),
+    # encoders through the interface
+    **_encoders(
+        "interface",
+        _BLOCKS,
+        bert="Bert",
+        roberta="Roberta",
+        xlmr="XLMRoberta",
+        xlmrxl="XLMRobertaXL",
+        camembert="Camembert",
+        electra="Electra",
+        modernbert="ModernBert",
+        eurobert="EuroBert",
+        nomicbert="NomicBert",
+        data2vec="Data2VecText",
+        ernie="Ernie",
+        rocbert="RoCBert",
+        esm="Esm",
+        roberta_prelayernorm="RobertaPreLayerNorm",
+    ),
+    **_encoders("interface", {**_BLOCKS, "embedding_size": 16}, albert="Albert"),
+    "mobilebert": Tiny(
+        "MobileBertConfig",
+        MASKED,
+        {**_BLOCKS, "embedding_size": 16, "intra_bottleneck_size": 24, "num_feedforward_networks": 1},
+        looks="both",
+        scale=40.0,
+    ),
+    **_encoders(
+        "interface",
+        {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 64},
+        distilbert="DistilBert",
+    ),
+    # encoders at the softmax
+    **_encoders(
+        "softmax",
+        _BLOCKS,
+        deberta="Deberta",
+        mpnet="MPNet",
+        rembert="RemBert",
+        roformer="RoFormer",
+        megatronbert="MegatronBert",
+        ibert="IBert",
+    ),
+    **_encoders(
+        "softmax",
+        {**_BLOCKS, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "max_relative_positions": 16},
+        debertav2="DebertaV2",
+    ),
+    **_encoders("softmax", {**_BLOCKS, "attention_type": "original_full"}, bigbird="BigBird"),
+    **_encoders("softmax", _XLM, xlm="XLM", flaubert="Flaubert"),
+    **_encoders(
+        "softmax",
+        {"d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48, "block_sizes": [1, 1]},
+        funnel="Funnel",
+    ),
+    "xlnet": Tiny(
+        "XLNetConfig",
+        settings={"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},
+        route="softmax",
+        looks="both",
+    ),
+    # encoder–decoders
+    # T5 is not scaled by the square root of the head's width, and starts from large weights
+    **_seq2seq("interface", _T5, 1.0, t5="T5", mt5="MT5", umt5="UMT5"),
+    **_seq2seq(
+        "interface",
+        {**_T5, "num_experts": 2, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
+        1.0,
+        switch="SwitchTransformers",
+    ),
+    **_seq2seq(
+        "interface",
+        _BART,
+        bart="Bart",
+        marian="Marian",
+        mbart="MBart",
+        pegasus="Pegasus",
+        m2m100="M2M100",
+        blenderbot="Blenderbot",
+        blenderbot_small="BlenderbotSmall",
+        plbart="PLBart",
+    ),
+    **_seq2seq("softmax", _BART, mvp="Mvp"),
+    **_seq2seq("softmax", {**_BART, "attention_type": "original_full"}, bigbird_pegasus="BigBirdPegasus"),
+}
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word; nothing is added in front or behind."""
+    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(VOCABULARY)}, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
+
+
+def network(tiny: Tiny, seed: int = 0) -> PreTrainedModel:
+    """A random network of a family whose attention is not flat."""
+    config = getattr(transformers, tiny.config)(**{**_TOKENS, **tiny.settings})
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net: PreTrainedModel = getattr(transformers, tiny.auto).from_config(config).eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            if weight.ndim > 1:
+                weight.mul_(tiny.scale)
+    return net
+
+
+def folder(path: Path, tiny: Tiny) -> Path:
+    """Save a family's network as a user has it."""
+    network(tiny).save_pretrained(path)
+    tokenizer().save_pretrained(path)
+    return path
