@@ -12,11 +12,8 @@ from transformers import PreTrainedModel
 from audit.errors import ModelError
 from audit.records import Stream
 from probes.attention_call import Attended, ObservedCall
-from probes.forward import forward
+from probes.forward import SOURCE, TARGET, trial_run
 from probes.route import instrument
-
-#: Tokens of the survey's texts: so different that a call's shape tells its stream.
-_SOURCE, _TARGET = 7, 4
 
 #: An attention module and how many-th call of it in one pass (ALBERT has one module for all layers).
 CallKey = tuple[torch.nn.Module, int]
@@ -82,22 +79,6 @@ class _Survey:
         return call.attend()
 
 
-@torch.no_grad()
-def trial_run(net: PreTrainedModel, **options: object) -> object:
-    """Run a network on a few ordinary tokens.
-
-    Args:
-        options: handed on to the network.
-    """
-    config = net.config.get_text_config()
-    named = (getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "unk", "mask"))
-    special = {token for ids in named for token in (ids if isinstance(ids, list) else [ids])}
-    ids = [token for token in range(5, min(config.vocab_size, 64)) if token not in special][:_SOURCE]
-    tokens = torch.tensor([ids], device=net.device)
-    targets = tokens[:, :_TARGET] if net.config.is_encoder_decoder else None
-    return forward(net.base_model, tokens, None, targets, **options)
-
-
 def survey(net: PreTrainedModel) -> Anatomy:
     """Find the attention calls of a network, whose attention goes to instruments already.
 
@@ -148,18 +129,18 @@ def _heads(name: str, calls: Sequence[_Seen], shape: tuple[int, int]) -> int:
 def _streams(net: PreTrainedModel) -> dict[Stream, tuple[int, int]]:
     """Streams of a network, with queries and keys of the survey."""
     if not net.config.is_encoder_decoder:
-        return {"self": (_SOURCE, _SOURCE)}
+        return {"self": (SOURCE, SOURCE)}
     return {
-        "encoder": (_SOURCE, _SOURCE),
-        "decoder": (_TARGET, _TARGET),
-        "cross": (_TARGET, _SOURCE),
+        "encoder": (SOURCE, SOURCE),
+        "decoder": (TARGET, TARGET),
+        "cross": (TARGET, SOURCE),
     }
 
 
 def _stream(seen: _Seen, net: PreTrainedModel, names: Mapping[torch.nn.Module, str]) -> Stream:
     if not net.config.is_encoder_decoder:
         return "self"
-    if seen.shape[2:] == (_TARGET, _SOURCE):
+    if seen.shape[2:] == (TARGET, SOURCE):
         return "cross"
     return "encoder" if "encoder" in names[seen.key[0]].split(".") else "decoder"
 

@@ -15,6 +15,7 @@ from probes.convert import converted
 from probes.fingerprint import fingerprint
 from probes.model import Family, Head, LoadedModel
 from probes.model_class import choose_class
+from probes.padding import refuse_padding
 from probes.quiet import quiet
 from probes.resolve import Source, resolve
 from probes.routing import open_attention
@@ -69,7 +70,10 @@ def load(
             hashes = {**hashes, **{f"adapter/{name}": sha for name, sha in fingerprint(source).items()}}
         tokenizer = _tokenizer(request)
         family, head = _opened(spec, net, head)
-    return LoadedModel(spec, net, tokenizer, family, hashes, head)
+        model = LoadedModel(spec, net, tokenizer, family, hashes, head)
+        if model.reads_padding:
+            refuse_padding(net)
+    return model
 
 
 def _folder(source: Source, hashes: Any) -> Path:

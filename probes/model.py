@@ -16,6 +16,7 @@ from audit.protocols import Encoding
 from audit.records import Stream
 from audit.results import ModelInfo, SelfTestStep
 from probes.anatomy import Anatomy, survey
+from probes.padding import reads_padding
 from probes.projection import ValueNorms
 from probes.route import interface_names
 from probes.routing import route_of
@@ -94,6 +95,11 @@ class LoadedModel:
         config = self._config
         named = (self.tokenizer.pad_token_id, getattr(config, "pad_token_id", None), 0)
         return next(int(token) for token in named if token is not None)
+
+    @cached_property
+    def reads_padding(self) -> bool:
+        """Whether what it says of a text depends on padding, so that only texts of one length run together."""
+        return reads_padding(self.net, self.pad)
 
     @property
     def target_start(self) -> tuple[int, ...]:
@@ -205,4 +211,6 @@ class LoadedModel:
                 told.append(f"{stream} {count} layers × {self.anatomy.heads[stream]} heads")
             if missing := self.anatomy.missing(stream):
                 told.append(f"no attention by token in layers {', '.join(map(str, missing))} of {count}")
+        if self.reads_padding:
+            told.append("only texts of one length run together, because it reads padding")
         return "; ".join(told)

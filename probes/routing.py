@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 
 from audit.errors import ModelError
 from audit.records import Stream
-from probes.anatomy import Anatomy, survey, trial_run
+from probes.anatomy import Anatomy, survey
+from probes.forward import trial_run
 from probes.route import interface_names, through_interface
 from probes.softmax_route import attach, detach, find_attention
 

@@ -180,12 +180,16 @@ def _real_edit(model: LoadedModel, texts: list[list[int]], alone: _Said) -> Self
 
 
 def _padding_and_order(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    """Two texts together, in both orders, against each alone; of one length where the model reads padding."""
     long, short = texts
+    if model.reads_padding:
+        short = long[::-1]
     one, other = _said(model, [long, short]), _said(model, [short, long])
     (single,) = _said(model, [short])
     found = ((one[0], alone[0]), (other[1], alone[0]), (one[1], single), (other[0], single))
     worst = max(_distance(together, apart) for together, apart in found)
-    return _step("padding and batch order", worst <= _bound(model), worst, _bound(model))
+    note = "it reads padding: only texts of one length run together" if model.reads_padding else ""
+    return _step("padding and batch order", worst <= _bound(model), worst, _bound(model), note)
 
 
 def _projection(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
@@ -194,6 +198,4 @@ def _projection(model: LoadedModel, texts: list[list[int]], alone: _Said) -> Sel
     found = log_probabilities(model.net, hidden, tokens[0, 1:])
     expected = alone[0][:-1].log_softmax(-1).gather(-1, tokens[0, 1:, None])[:, 0]
     worst = _distance(found, expected)
-    return _step(
-        "log-probabilities equal those of the logits", worst <= _bound(model), worst, _bound(model)
-    )
+    return _step("log-probabilities equal those of the logits", worst <= _bound(model), worst, _bound(model))

@@ -65,17 +65,21 @@ def run(model: LoadedModel, sequences: Sequence[TokenSequence]) -> list[Sequence
     """
     found: dict[int, SequenceReading] = {}
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
-    for batch in _batches(sequences, order):
+    for batch in _batches(sequences, order, one_length=model.reads_padding):
         readings = _run_batch(model, [sequences[index] for index in batch])
         found.update(zip(batch, readings, strict=True))
     return [found[index] for index in range(len(sequences))]
 
 
-def _batches(sequences: Sequence[TokenSequence], order: Sequence[int]) -> Iterator[list[int]]:
-    """Cut the order so that no batch holds more than ``_TOKENS`` padded tokens."""
+def _batches(
+    sequences: Sequence[TokenSequence], order: Sequence[int], *, one_length: bool
+) -> Iterator[list[int]]:
+    """Cut the order so that no batch holds more than ``_TOKENS`` padded tokens, or sequences of two lengths."""
     batch: list[int] = []
     for index in order:
-        if batch and (len(batch) + 1) * len(sequences[index].ids) > _TOKENS:
+        length = len(sequences[index].ids)
+        other = one_length and batch and length != len(sequences[batch[0]].ids)
+        if other or (batch and (len(batch) + 1) * length > _TOKENS):
             yield batch
             batch = []
         batch.append(index)

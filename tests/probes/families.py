@@ -1,37 +1,22 @@
-"""A tiny random model of every family: how it is configured, and what evenhand must find in it."""
+"""How a tiny model of every family is configured, and what evenhand must find in it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from tests.probes.family import MASKED, SEQ2SEQ, Tiny
 
-WORDS = (
-    "On Monday the baker told the painter a story about the old bridge by the river . The listened "
-    "nurse doctor engineer asked question She He said that met ,"
-)
-SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
-VOCABULARY = [*SPECIAL, *dict.fromkeys(WORDS.split())]
-
-CAUSAL, MASKED, SEQ2SEQ = (f"AutoModelFor{kind}" for kind in ("CausalLM", "MaskedLM", "Seq2SeqLM"))
-
-_TOKENS = {"vocab_size": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-_BLOCKS = {
+BLOCKS = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 48,
     "max_position_embeddings": 64,
 }
-_GROUPED = {**_BLOCKS, "num_key_value_heads": 2}
-_GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
-_XLM = {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 64, "pad_index": 0}
-_BART = {
+GROUPED = {**BLOCKS, "num_key_value_heads": 2}
+GPT = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+XLM = {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 64, "pad_index": 0}
+BART = {
     "d_model": 32,
     "encoder_layers": 2,
     "decoder_layers": 3,
@@ -42,7 +27,7 @@ _BART = {
     "max_position_embeddings": 64,
     "decoder_start_token_id": 2,
 }
-_T5 = {
+T5 = {
     "d_model": 32,
     "d_kv": 8,
     "d_ff": 48,
@@ -51,35 +36,7 @@ _T5 = {
     "num_heads": 4,
     "decoder_start_token_id": 0,
 }
-_EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
-
-
-@dataclass(frozen=True, slots=True)
-class Tiny:
-    """One family.
-
-    Args:
-        config: the configuration's class.
-        auto: the automatic class that builds the network.
-        settings: what makes it small.
-        route: by which way its attention must be seen.
-        looks: which way its text tokens look.
-        scale: what its weights are multiplied by, so that attention is not flat.
-    """
-
-    config: str
-    auto: str = CAUSAL
-    settings: dict[str, Any] = field(default_factory=dict)
-    route: str = "interface"
-    looks: str = "left"
-    scale: float = 8.0
-
-    @property
-    def family(self) -> str:
-        """What evenhand must call it."""
-        if self.auto == SEQ2SEQ:
-            return "encoder-decoder"
-        return "decoder" if self.looks == "left" else "encoder"
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
 
 
 def _decoders(settings: dict[str, Any], **configs: str) -> dict[str, Tiny]:
@@ -102,7 +59,7 @@ def _seq2seq(route: str, settings: dict[str, Any], scale: float = 8.0, **configs
 FAMILIES: dict[str, Tiny] = {
     # decoders through the interface
     **_decoders(
-        _GROUPED,
+        GROUPED,
         llama="Llama",
         qwen2="Qwen2",
         phi3="Phi3",
@@ -120,7 +77,7 @@ FAMILIES: dict[str, Tiny] = {
         apertus="Apertus",
     ),
     **_decoders(
-        {**_GROUPED, "head_dim": 8},
+        {**GROUPED, "head_dim": 8},
         qwen3="Qwen3",
         gemma="Gemma",
         glm="Glm",
@@ -128,17 +85,17 @@ FAMILIES: dict[str, Tiny] = {
         helium="Helium",
         ernie45="Ernie4_5",
     ),
-    **_decoders({**_GROUPED, "head_dim": 8, "sliding_window": 4}, ministral="Ministral"),
-    **_decoders({**_GROUPED, "sliding_window": 4}, mistral="Mistral"),
+    **_decoders({**GROUPED, "head_dim": 8, "sliding_window": 4}, ministral="Ministral"),
+    **_decoders({**GROUPED, "sliding_window": 4}, mistral="Mistral"),
     **_decoders(
-        {**_GROUPED, "head_dim": 8, "sliding_window": 4, "query_pre_attn_scalar": 1}, gemma3="Gemma3Text"
+        {**GROUPED, "head_dim": 8, "sliding_window": 4, "query_pre_attn_scalar": 1}, gemma3="Gemma3Text"
     ),
-    **_decoders({**_GROUPED, "num_local_experts": 2, "num_experts_per_tok": 1}, mixtral="Mixtral"),
-    **_decoders({**_GROUPED, "num_experts": 2, "num_experts_per_tok": 1}, olmoe="Olmoe"),
-    **_decoders({**_GROUPED, "head_dim": 8, **_EXPERTS}, qwen3moe="Qwen3Moe"),
-    **_decoders(_BLOCKS, gptneox="GPTNeoX", phi="Phi", persimmon="Persimmon", biogpt="BioGpt"),
-    **_decoders(_GPT, gpt2="GPT2", gptbigcode="GPTBigCode"),
-    **_decoders({**_GPT, "dff": 48}, ctrl="CTRL"),
+    **_decoders({**GROUPED, "num_local_experts": 2, "num_experts_per_tok": 1}, mixtral="Mixtral"),
+    **_decoders({**GROUPED, "num_experts": 2, "num_experts_per_tok": 1}, olmoe="Olmoe"),
+    **_decoders({**GROUPED, "head_dim": 8, **EXPERTS}, qwen3moe="Qwen3Moe"),
+    **_decoders(BLOCKS, gptneox="GPTNeoX", phi="Phi", persimmon="Persimmon", biogpt="BioGpt"),
+    **_decoders(GPT, gpt2="GPT2", gptbigcode="GPTBigCode"),
+    **_decoders({**GPT, "dff": 48}, ctrl="CTRL"),
     "opt": Tiny(
         "OPTConfig",
         settings={
@@ -153,7 +110,7 @@ FAMILIES: dict[str, Tiny] = {
     "deepseekv3": Tiny(
         "DeepseekV3Config",
         settings={
-            **_BLOCKS,
+            **BLOCKS,
             "num_key_value_heads": 4,
             "q_lora_rank": 16,
             "kv_lora_rank": 16,
@@ -171,12 +128,12 @@ FAMILIES: dict[str, Tiny] = {
     # soft cap and sinks: whole matrices, through the interface
     "gemma2": Tiny(
         "Gemma2Config",
-        settings={**_GROUPED, "head_dim": 8, "sliding_window": 4, "attn_logit_softcapping": 2.0},
+        settings={**GROUPED, "head_dim": 8, "sliding_window": 4, "attn_logit_softcapping": 2.0},
     ),
     "gptoss": Tiny(
         "GptOssConfig",
         settings={
-            **_GROUPED,
+            **GROUPED,
             "head_dim": 8,
             "sliding_window": 4,
             "num_local_experts": 2,
@@ -187,8 +144,8 @@ FAMILIES: dict[str, Tiny] = {
     "qwen3next": Tiny(
         "Qwen3NextConfig",
         settings={
-            **_GROUPED,
-            **_EXPERTS,
+            **GROUPED,
+            **EXPERTS,
             "num_hidden_layers": 4,
             "head_dim": 8,
             "linear_num_value_heads": 2,
@@ -200,7 +157,7 @@ FAMILIES: dict[str, Tiny] = {
     ),
     "lfm2": Tiny(
         "Lfm2Config",
-        settings={**_GROUPED, "num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
+        settings={**GROUPED, "num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]},
     ),
     # decoders at the softmax
     "bloom": Tiny("BloomConfig", settings={"hidden_size": 32, "n_layer": 2, "n_head": 4}, route="softmax"),
@@ -214,8 +171,8 @@ FAMILIES: dict[str, Tiny] = {
         settings={"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4},
         route="softmax",
     ),
-    "gptj": Tiny("GPTJConfig", settings={**_GPT, "rotary_dim": 4}, route="softmax"),
-    "codegen": Tiny("CodeGenConfig", settings={**_GPT, "rotary_dim": 4}, route="softmax"),
+    "gptj": Tiny("GPTJConfig", settings={**GPT, "rotary_dim": 4}, route="softmax"),
+    "codegen": Tiny("CodeGenConfig", settings={**GPT, "rotary_dim": 4}, route="softmax"),
     "gptneo": Tiny(
         "GPTNeoConfig",
         settings={
@@ -228,7 +185,7 @@ FAMILIES: dict[str, Tiny] = {
         },
         route="softmax",
     ),
-    "openai-gpt": Tiny("OpenAIGPTConfig", settings=_GPT, route="softmax"),
+    "openai-gpt": Tiny("OpenAIGPTConfig", settings=GPT, route="softmax"),
     "xglm": Tiny(
         "XGLMConfig",
         settings={
@@ -253,7 +210,7 @@ FAMILIES: dict[str, Tiny] = {
     # encoders through the interface
     **_encoders(
         "interface",
-        _BLOCKS,
+        BLOCKS,
         bert="Bert",
         roberta="Roberta",
         xlmr="XLMRoberta",
@@ -269,11 +226,11 @@ FAMILIES: dict[str, Tiny] = {
         esm="Esm",
         roberta_prelayernorm="RobertaPreLayerNorm",
     ),
-    **_encoders("interface", {**_BLOCKS, "embedding_size": 16}, albert="Albert"),
+    **_encoders("interface", {**BLOCKS, "embedding_size": 16}, albert="Albert"),
     "mobilebert": Tiny(
         "MobileBertConfig",
         MASKED,
-        {**_BLOCKS, "embedding_size": 16, "intra_bottleneck_size": 24, "num_feedforward_networks": 1},
+        {**BLOCKS, "embedding_size": 16, "intra_bottleneck_size": 24, "num_feedforward_networks": 1},
         looks="both",
         scale=40.0,
     ),
@@ -285,21 +242,22 @@ FAMILIES: dict[str, Tiny] = {
     # encoders at the softmax
     **_encoders(
         "softmax",
-        _BLOCKS,
+        BLOCKS,
         deberta="Deberta",
         mpnet="MPNet",
         rembert="RemBert",
         roformer="RoFormer",
         megatronbert="MegatronBert",
         ibert="IBert",
+        convbert="ConvBert",
     ),
     **_encoders(
         "softmax",
-        {**_BLOCKS, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "max_relative_positions": 16},
+        {**BLOCKS, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "max_relative_positions": 16},
         debertav2="DebertaV2",
     ),
-    **_encoders("softmax", {**_BLOCKS, "attention_type": "original_full"}, bigbird="BigBird"),
-    **_encoders("softmax", _XLM, xlm="XLM", flaubert="Flaubert"),
+    **_encoders("softmax", {**BLOCKS, "attention_type": "original_full"}, bigbird="BigBird"),
+    **_encoders("softmax", XLM, xlm="XLM", flaubert="Flaubert"),
     **_encoders(
         "softmax",
         {"d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48, "block_sizes": [1, 1]},
@@ -313,16 +271,16 @@ FAMILIES: dict[str, Tiny] = {
     ),
     # encoder–decoders
     # T5 is not scaled by the square root of the head's width, and starts from large weights
-    **_seq2seq("interface", _T5, 1.0, t5="T5", mt5="MT5", umt5="UMT5"),
+    **_seq2seq("interface", T5, 1.0, t5="T5", mt5="MT5", umt5="UMT5"),
     **_seq2seq(
         "interface",
-        {**_T5, "num_experts": 2, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
+        {**T5, "num_experts": 2, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1},
         1.0,
         switch="SwitchTransformers",
     ),
     **_seq2seq(
         "interface",
-        _BART,
+        BART,
         bart="Bart",
         marian="Marian",
         mbart="MBart",
@@ -332,34 +290,6 @@ FAMILIES: dict[str, Tiny] = {
         blenderbot_small="BlenderbotSmall",
         plbart="PLBart",
     ),
-    **_seq2seq("softmax", _BART, mvp="Mvp"),
-    **_seq2seq("softmax", {**_BART, "attention_type": "original_full"}, bigbird_pegasus="BigBirdPegasus"),
+    **_seq2seq("softmax", BART, mvp="Mvp"),
+    **_seq2seq("softmax", {**BART, "attention_type": "original_full"}, bigbird_pegasus="BigBirdPegasus"),
 }
-
-
-def tokenizer() -> PreTrainedTokenizerFast:
-    """One token a word; nothing is added in front or behind."""
-    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(VOCABULARY)}, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
-
-
-def network(tiny: Tiny, seed: int = 0) -> PreTrainedModel:
-    """A random network of a family whose attention is not flat."""
-    config = getattr(transformers, tiny.config)(**{**_TOKENS, **tiny.settings})
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net: PreTrainedModel = getattr(transformers, tiny.auto).from_config(config).eval()
-    with torch.no_grad():
-        for weight in net.parameters():
-            if weight.ndim > 1:
-                weight.mul_(tiny.scale)
-    return net
-
-
-def folder(path: Path, tiny: Tiny) -> Path:
-    """Save a family's network as a user has it."""
-    network(tiny).save_pretrained(path)
-    tokenizer().save_pretrained(path)
-    return path
