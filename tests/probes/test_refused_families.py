@@ -10,7 +10,7 @@ from audit.errors import ModelError
 from probes.load import load
 from probes.selftest import self_test
 from tests.probes.families import BART, BLOCKS, T5
-from tests.probes.family import MASKED, SEQ2SEQ, Tiny, folder
+from tests.probes.family import CAUSAL, MASKED, SEQ2SEQ, Tiny, folder
 
 _NONE = "no attention was seen in {}; there is nothing to measure"
 _NO_ROWS = "the attention of {} has no row of 7 weights for each of 7 tokens; it cannot be measured exactly"
@@ -70,6 +70,10 @@ UNPROVEN: dict[str, tuple[Tiny, str]] = {
     "squeezebert": (  # reports scores before the softmax
         Tiny("SqueezeBertConfig", MASKED, {**BLOCKS, "embedding_size": 32}),
         "captured rows equal eager attention",
+    ),
+    "bert as a decoder": (  # its head transforms the hidden states before the vocabulary sees them
+        Tiny("BertConfig", CAUSAL, {**BLOCKS, "is_decoder": True}),
+        "log-probabilities equal those of the logits",
     ),
 }
 
