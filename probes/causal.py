@@ -23,6 +23,7 @@ from probes.branch import KeyValues, Tails, branch, read_prefix
 from probes.completions import completion_ids
 from probes.head import log_probabilities, token_logits
 from probes.model import LoadedModel
+from probes.route import through_interface
 
 #: Tail positions computed at once; larger gains nothing on two cores and costs memory.
 _POSITIONS = 6144
@@ -163,6 +164,17 @@ class _Batch:
         return _Effects(natural_indirect_effect(forward, total_effect(on_a, on_b), nde), nde), seen
 
 
+def _why_not_at_all(model: LoadedModel) -> str | None:
+    """Why no head of a model can be intervened on in a branching pass."""
+    if model.head != "causal-lm":
+        return f"interventions need a decoder with a language-model head; this is an {model.family} ({model.head})"
+    if not through_interface(model.net):
+        return "interventions need queries and keys, and this family bypasses the attention interface"
+    if model.anatomy.missing("self"):
+        return "interventions need attention in every layer, and some layers of this model have none"
+    return None
+
+
 def _by_layer(chosen: frozenset[tuple[int, int]] | None, layers: int, heads: int) -> list[list[int]]:
     if chosen is None:
         return [list(range(heads)) for _ in range(layers)]
@@ -201,6 +213,10 @@ class CausalProbe:
         self, model: LoadedModel, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice
     ) -> Iterator[Record]:
         """Measure pairs of one contrast; a pair whose rows cannot be exchanged says why."""
+        if reason := _why_not_at_all(model):
+            for pair in pairs:
+                yield HeadRecord(pair.pair_id, model.stream, {}, dict.fromkeys(("nie", "nie_next"), reason))
+            return
         rows = [_by_layer(chosen, model.layers, model.heads) for chosen in (heads.pronoun, heads.next)]
         if not any(map(len, rows[0] + rows[1])):
             return

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from audit.config import GenerationSettings, RunConfig
-from audit.errors import MeasurementError, ModelError
+from audit.errors import MeasurementError
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
@@ -41,11 +41,11 @@ class GenerationProbe:
         """Continue both texts of each pair.
 
         Raises:
-            ModelError: the model is no decoder.
             MeasurementError: the model's logits are NaN; names the pair, or the first one of the batch.
         """
-        if model.family != "decoder":
-            raise ModelError(f"{model.name}: generation needs a decoder, and this model is an {model.family}")
+        if model.head != "causal-lm":
+            yield from _undefined(model, pairs)
+            return
         settings = config.generation
         jobs = _jobs(pairs, config.seed, settings.samples)
         fitting = [job for job in jobs if _why_too_long(model, job[0], settings) is None]
@@ -55,6 +55,15 @@ class GenerationProbe:
             raise MeasurementError(f"{pairs[0].suite}: pair {pairs[0].pair_id}: {error}") from error
         for pair in pairs:
             yield from _records(model, pair, config, written)
+
+
+def _undefined(model: LoadedModel, pairs: Sequence[Pair]) -> Iterator[OutputRecord]:
+    reason = (
+        f"continuations need a decoder with a language-model head; this is an {model.family} ({model.head})"
+    )
+    for pair in pairs:
+        for text in (pair.a, pair.b):
+            yield OutputRecord(pair.pair_id, text.arm, "generation", None, reason=reason)
 
 
 def _seed(pair: Pair, seed: int, sample: int) -> int:
