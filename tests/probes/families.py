@@ -258,10 +258,13 @@ FAMILIES: dict[str, Tiny] = {
     ),
     **_encoders("softmax", {**BLOCKS, "attention_type": "original_full"}, bigbird="BigBird"),
     **_encoders("softmax", XLM, xlm="XLM", flaubert="Flaubert"),
-    **_encoders(
-        "softmax",
+    "funnel": Tiny(
+        "FunnelConfig",
+        MASKED,
         {"d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48, "block_sizes": [1, 1]},
-        funnel="Funnel",
+        "softmax",
+        "both",
+        scale=2.0,
     ),
     "xlnet": Tiny(
         "XLNetConfig",
