@@ -139,7 +139,7 @@ class _Branching:
         out = weights[..., width:] @ call.value
         if width:
             out = out + _over_prefix(weights[..., :width], self.prefix.values[layer])
-        return out.reshape(batch, heads, steps, d).transpose(1, 2), None
+        return out.reshape(batch, heads, steps, -1).transpose(1, 2), None
 
     def _exchange(self, weights: torch.Tensor, layer: int, batch: int) -> None:
         texts = self.tails.ids.shape[0]

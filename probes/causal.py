@@ -141,13 +141,13 @@ class _Batch:
         """Largest difference, in nats, between log-odds of the tails and of whole texts, nothing edited.
 
         It shows families whose layers do what a tail over a shared prefix cannot express, such as a
-        sliding window that is shorter than the text.
+        sliding window that is shorter than the text, or whose code does not let a batch grow.
         """
         whole = self.net.base_model(input_ids=self.ids, use_cache=False)[0]
         prefix = read_prefix(self.net, self.ids[: len(self.jobs), : self.start])
         tails = Tails(self.ids[:, self.start :], self.start, (), self.partner)
         layers = self.net.config.get_text_config().num_hidden_layers
-        hidden, _ = branch(self.net, prefix, tails, [[] for _ in range(layers)])
+        hidden, _ = branch(self.net, prefix, tails, [[0], *([] for _ in range(layers - 1))])
         return float(np.abs(self.log_odds(whole[None], 0) - self.log_odds(hidden, self.start)).max())
 
     def effects(
@@ -162,6 +162,19 @@ class _Batch:
         on_a, on_b = y[0, 0], y[0, 1]
         forward, nde = y[1:, 1] - on_b, y[1:, 0] - on_b
         return _Effects(natural_indirect_effect(forward, total_effect(on_a, on_b), nde), nde), seen
+
+
+def _tried(model: LoadedModel, job: _Job) -> str | None:
+    """Try the branching pass on one pair; why it is not exact."""
+    try:
+        error = _Batch(model.net, [job]).route_error()
+    except (RuntimeError, TypeError) as failure:
+        # A family's own code may not take positions, or may count on the batch that it was given.
+        first = str(failure).strip().split("\n")[0]
+        return f"interventions cannot be run on {type(model.net).__name__} ({first})"
+    if error <= _ROUNDING.get(model.net.dtype, _COARSE_ROUNDING):
+        return None
+    return f"interventions are not exact on this model at this length (off by {error:.2g} nats)"
 
 
 def _why_not_at_all(model: LoadedModel) -> str | None:
@@ -242,10 +255,7 @@ class CausalProbe:
         """Why texts of a shape cannot be intervened on exactly; found out once per model and shape."""
         known = self._checked.setdefault(model, {})
         if shape not in known:
-            error = _Batch(model.net, [job]).route_error()
-            bound = _ROUNDING.get(model.net.dtype, _COARSE_ROUNDING)
-            told = f"interventions are not exact on this model at this length (off by {error:.2g} nats)"
-            known[shape] = None if error <= bound else told
+            known[shape] = _tried(model, job)
         return known[shape]
 
     def _measure_batch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -43,8 +44,10 @@ class GenerationProbe:
         Raises:
             MeasurementError: the model's logits are NaN; names the pair, or the first one of the batch.
         """
-        if model.head != "causal-lm":
-            yield from _undefined(model, pairs)
+        if reason := _why_silent(model):
+            for pair in pairs:
+                for text in (pair.a, pair.b):
+                    yield OutputRecord(pair.pair_id, text.arm, "generation", None, reason=reason)
             return
         settings = config.generation
         jobs = _jobs(pairs, config.seed, settings.samples)
@@ -57,13 +60,13 @@ class GenerationProbe:
             yield from _records(model, pair, config, written)
 
 
-def _undefined(model: LoadedModel, pairs: Sequence[Pair]) -> Iterator[OutputRecord]:
-    reason = (
-        f"continuations need a decoder with a language-model head; this is an {model.family} ({model.head})"
-    )
-    for pair in pairs:
-        for text in (pair.a, pair.b):
-            yield OutputRecord(pair.pair_id, text.arm, "generation", None, reason=reason)
+def _why_silent(model: LoadedModel) -> str | None:
+    """Why a model continues no text."""
+    if model.head != "causal-lm":
+        return f"continuations need a decoder with a language-model head; this is an {model.family} ({model.head})"
+    if "past_key_values" not in inspect.signature(model.net.forward).parameters:
+        return f"continuations need a cache of keys and values, and {type(model.net).__name__} keeps none"
+    return None
 
 
 def _seed(pair: Pair, seed: int, sample: int) -> int:

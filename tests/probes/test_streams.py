@@ -16,6 +16,7 @@ from audit.protocols import HeadChoice
 from audit.records import HeadRecord, OutputRecord
 from probes.attention import AttentionProbe
 from probes.causal import CausalProbe
+from probes.generation import GenerationProbe
 from probes.likelihood import LikelihoodProbe
 from probes.load import load
 from probes.model import LoadedModel
@@ -36,7 +37,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LoadedModel]:
     place = tmp_path_factory.mktemp("streams")
     return {
         name: load(str(family.folder(place / name, FAMILIES[name])))
-        for name in (*ENCODERS, *SEQ2SEQ, "bloom", "gptoss", "lfm2")
+        for name in (*ENCODERS, *SEQ2SEQ, "bloom", "gptoss", "lfm2", "gptbigcode", "openai-gpt")
     }
 
 
@@ -206,6 +207,11 @@ def test_an_encoder_says_why_it_has_no_likelihood(loaded: dict[str, LoadedModel]
             "interventions need a decoder with a language-model head; this is an encoder-decoder (seq2seq-lm)",
         ),
         ("bloom", "interventions need queries and keys, and this family bypasses the attention interface"),
+        (
+            "gptbigcode",
+            "interventions cannot be run on GPTBigCodeForCausalLM "
+            "(shape '[4, 4, 32]' is invalid for input of size 1024)",
+        ),
         ("lfm2", "interventions need attention in every layer, and some layers of this model have none"),
     ],
 )
@@ -214,6 +220,17 @@ def test_interventions_say_why_they_are_not_possible(
 ) -> None:
     (record,) = records(CausalProbe(), loaded[name], pair())
     assert record.reasons == {"nie": reason, "nie_next": reason}
+
+
+def test_a_family_without_a_cache_says_that_it_writes_nothing(loaded: dict[str, LoadedModel]) -> None:
+    found: list[OutputRecord] = records(GenerationProbe(), loaded["openai-gpt"], pair())
+    assert {(r.measure, r.value, r.reason) for r in found} == {
+        (
+            "generation",
+            None,
+            "continuations need a cache of keys and values, and OpenAIGPTLMHeadModel keeps none",
+        )
+    }
 
 
 def test_what_sinks_take_is_compared_too(loaded: dict[str, LoadedModel]) -> None:
