@@ -83,7 +83,7 @@ class RunConfig(Settings):
     preset: str = "custom"
     probes: tuple[str, ...] = Field(("attention", "likelihood", "generation", "causal"), min_length=1)
     seed: int = Field(0, ge=0)
-    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     device: str = "cpu"
     batch_size: int | None = Field(None, ge=1)
     q: float = Field(0.05, gt=0, lt=1, description="false discovery rate over everything that could flag")

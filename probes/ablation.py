@@ -11,7 +11,8 @@ from probes.branch import Intervention, Kind, Place
 from probes.model import LoadedModel
 from probes.patterns import neutral_texts
 from probes.perplexity import perplexities
-from probes.tail_batch import Job, TailBatch, batches, by_shape, prepare, why_inexact
+from probes.preparation import prepare
+from probes.tail_batch import Job, TailBatch, batches, by_shape
 
 
 class AblationProbe:
@@ -43,17 +44,10 @@ def ablate(
         sets: heads of the pronoun's row and of the predicting row, edited together.
         kind: what takes the place of their rows.
     """
-    jobs: list[Job] = []
-    for pair in pairs:
-        job = prepare(model, pair)
-        if isinstance(job, Job):
-            jobs.append(job)
-        else:
-            yield AblationRecord(pair.pair_id, None, job)
+    jobs, reasons = prepare(model, pairs)
+    for pair_id, reason in reasons.items():
+        yield AblationRecord(pair_id, None, reason)
     for same in by_shape(jobs).values():
-        if reason := why_inexact(model, same[0]):
-            yield from (AblationRecord(job.pair.pair_id, None, reason) for job in same)
-            continue
         interventions = [_intervention(same[0], chosen, kind) for chosen in sets]
         for part in batches(same, 1 + len(sets)):
             batch = TailBatch(model, part)

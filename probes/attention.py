@@ -17,10 +17,15 @@ from audit.protocols import HeadChoice
 from audit.records import Array, DetailRecord, HeadRecord
 from probes.model import LoadedModel
 from probes.reading import TextReading, read, read_whole
+from probes.route import through_interface
 from probes.rows import ReadText, RowPlan, Tokens, plan_rows
 
 _NO_PROJECTION = "the output projection of the attention modules was not found"
+_NO_VALUES = "this family bypasses the attention interface, and its values are not seen"
+_BOTH_WAYS = "an encoder looks both ways and has no row that predicts the next word"
+_CROSS_ONLY = "cross-attention is read from the row that predicts the first word of the answer"
 _CONTROL = "control pair: the candidates have no direction"
+_NEXT = ("coref_a_next", "coref_b_next", "bias_next")
 _UNDIRECTED = "the suite ties no candidate to the arms"
 
 
@@ -36,6 +41,11 @@ class _Arm:
         """``[layers, heads, rows, tokens]`` float64."""
         return np.asarray(self.captured.weights, dtype=np.float64)
 
+    @property
+    def cross(self) -> Array:
+        """``[layers, heads, 1, tokens]`` float64 cross-attention."""
+        return np.asarray(self.captured.cross, dtype=np.float64)
+
     def places(self, tokens: Tokens) -> list[int]:
         """Where query tokens lie among the captured rows."""
         return [self.captured.rows.index(token) for token in tokens]
@@ -50,8 +60,10 @@ class AttentionProbe:
     """Divergence of aligned rows, and the coreference score of the pronoun's and the predicting row.
 
     Jensen–Shannon divergence, total variation and the value-weighted divergence (Kobayashi et al.
-    2020) are means over the swapped words, the words after them and the last token. ``coref_x`` is
-    ``m_1 − m_2`` in that arm's text, ``bias = ½ (coref_a − coref_b)``.
+    2020) are means over the swapped words, the words after them and the last token; over all words in an
+    encoder. ``coref_x`` is ``m_1 − m_2`` in that arm's text, ``bias = ½ (coref_a − coref_b)``. An
+    encoder–decoder has a second record for its cross-attention, whose one row predicts the first word of
+    the answer.
     """
 
     name = "attention"
@@ -68,7 +80,6 @@ class AttentionProbe:
         """Measure a batch of pairs.
 
         Raises:
-            ModelError: the model is no decoder.
             MeasurementError: the model's logits are NaN; names the pair.
         """
         reading = read(model, pairs, rows=True, completions="likelihood" in config.probes)
@@ -76,18 +87,18 @@ class AttentionProbe:
             plan = reading.plans[pair.pair_id]
             a = _Arm(plan.a, reading.texts[pair.a.text])
             b = _Arm(plan.b, reading.texts[pair.b.text])
-            measures, reasons = _divergence(plan, a, b)
-            for found, why in (_pronoun_scores(pair, a, b), _next_scores(pair, a, b)):
-                measures |= found
-                reasons |= why
             unaligned = len(plan.alignment.unaligned_a) + len(plan.alignment.unaligned_b)
-            yield HeadRecord(pair.pair_id, "self", measures, reasons, unaligned)
+            measures, reasons = _own_stream(model, pair, plan, a, b)
+            yield HeadRecord(pair.pair_id, model.stream, measures, reasons, unaligned)
+            if model.family == "encoder-decoder":
+                measures, reasons = _cross_stream(model, pair, plan, a, b)
+                yield HeadRecord(pair.pair_id, "cross", measures, reasons, unaligned)
 
     def detail(self, model: LoadedModel, pair: Pair) -> DetailRecord:
         """Attention of a whole pair, pooled to words, for the report.
 
         Args:
-            model: a decoder.
+            model: of any family.
             pair: a pair that fits into the context window.
         """
         plan = plan_rows(model, pair)
@@ -95,7 +106,7 @@ class AttentionProbe:
         matches = plan.alignment.matches
         return DetailRecord(
             pair_id=pair.pair_id,
-            stream="self",
+            stream=model.stream,
             words_a=tuple(word.text for word in plan.alignment.words_a),
             words_b=tuple(word.text for word in plan.alignment.words_b),
             queries=matches,
@@ -113,33 +124,84 @@ def _by_words(plan: RowPlan, found: TextReading, side: int) -> npt.NDArray[np.fl
     return pool_keys(pool_queries(weights, queries), words).astype(np.float32)
 
 
-def _divergence(plan: RowPlan, a: _Arm, b: _Arm) -> tuple[dict[str, Array], dict[str, str]]:
-    p, q = _matched(plan, a, a.weights, b, b.weights)
+_Found = tuple[dict[str, Array], dict[str, str]]
+
+
+def _own_stream(model: LoadedModel, pair: Pair, plan: RowPlan, a: _Arm, b: _Arm) -> _Found:
+    """Measures of the stream that reads the text."""
+    places = [[arm.places(query[side]) for query in plan.queries] for side, arm in enumerate((a, b))]
+    measures, reasons = _divergence(
+        plan, places, (a.weights, b.weights), (a.captured.norms, b.captured.norms), _why_no_norms(model)
+    )
+    for found, why in (_pronoun_scores(model, pair, a, b), _next_scores(model, pair, a, b)):
+        measures |= found
+        reasons |= why
+    return measures, reasons
+
+
+def _cross_stream(model: LoadedModel, pair: Pair, plan: RowPlan, a: _Arm, b: _Arm) -> _Found:
+    """Measures of the cross-attention: one row, which looks at the text."""
+    norms = (a.captured.cross_norms, b.captured.cross_norms)
+    measures, reasons = _divergence(plan, [[[0]], [[0]]], (a.cross, b.cross), norms, _why_no_norms(model))
+    reasons |= dict.fromkeys(("coref_a", "coref_b", "mass_a", "mass_b", "bias"), _CROSS_ONLY)
+    if reason := _why_unscored(a) or _why_unscored(b):
+        return measures, reasons | dict.fromkeys(_NEXT, reason)
+    mass_a, mass_b = (candidate_mass(arm.cross[:, :, 0], arm.read.first, arm.read.second) for arm in (a, b))
+    found, why = _scores(pair, mass_a, mass_b, "_next")
+    return measures | found, reasons | why
+
+
+def _why_no_norms(model: LoadedModel) -> str:
+    return _NO_PROJECTION if through_interface(model.net) else _NO_VALUES
+
+
+def _divergence(
+    plan: RowPlan,
+    places: Sequence[Sequence[Sequence[int]]],
+    weights: tuple[Array, Array],
+    norms: tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None],
+    unknown: str,
+) -> _Found:
+    """How far the compared rows lie apart.
+
+    Args:
+        places: for each text, which of its rows belong to each query.
+        weights: of each text, ``[layers, heads, rows, tokens]``.
+        norms: of each text, ``[layers, heads, tokens]``; None where unknown, for the reason given.
+    """
+    p, q = _matched(plan, places, weights)
     measures = {
         "jsd": jensen_shannon(p, q).mean(axis=-1),
         "total_variation": total_variation(p, q).mean(axis=-1),
     }
-    if a.captured.norms is None or b.captured.norms is None:
-        return measures, {"value_weighted": _NO_PROJECTION}
-    weighted = [value_weighted(arm.weights, np.asarray(arm.captured.norms)[:, :, None]) for arm in (a, b)]
-    p, q = _matched(plan, a, weighted[0], b, weighted[1])
+    if norms[0] is None or norms[1] is None:
+        return measures, {"value_weighted": unknown}
+    weighted = [
+        value_weighted(rows, np.asarray(of_keys, dtype=np.float64)[:, :, None])
+        for rows, of_keys in zip(weights, norms, strict=True)
+        if of_keys is not None
+    ]
+    p, q = _matched(plan, places, (weighted[0], weighted[1]))
     return measures | {"value_weighted": jensen_shannon(p, q).mean(axis=-1)}, {}
 
 
-def _matched(plan: RowPlan, a: _Arm, rows_a: Array, b: _Arm, rows_b: Array) -> tuple[Array, Array]:
+def _matched(
+    plan: RowPlan, places: Sequence[Sequence[Sequence[int]]], weights: tuple[Array, Array]
+) -> tuple[Array, Array]:
     """Rows of all compared queries over matched words, ``[layers, heads, queries, matches + 1]``."""
-    pooled = [
-        pool_keys(pool_queries(rows, [arm.places(query[side]) for query in plan.queries]), words)
-        for side, (arm, rows, words) in enumerate(
-            ((a, rows_a, plan.alignment.words_a), (b, rows_b, plan.alignment.words_b))
-        )
-    ]
-    return match_rows(pooled[0], pooled[1], plan.alignment)
+    words = (plan.alignment.words_a, plan.alignment.words_b)
+    pooled = [pool_keys(pool_queries(weights[side], places[side]), words[side]) for side in (0, 1)]
+    matched = match_rows(pooled[0], pooled[1], plan.alignment)
+    for rows in matched:
+        # What attention sinks take (gpt-oss) belongs to no word either.
+        rows[..., -1] += np.clip(1 - rows.sum(axis=-1), 0, None)
+    return matched
 
 
-def _pronoun_scores(pair: Pair, a: _Arm, b: _Arm) -> tuple[dict[str, Array], dict[str, str]]:
+def _pronoun_scores(model: LoadedModel, pair: Pair, a: _Arm, b: _Arm) -> _Found:
     """Scores of the pronoun's row (mean over its sub-tokens)."""
-    reason = _why_unscored(a) or _why_unread(a) or _why_unscored(b) or _why_unread(b)
+    decoder = model.family == "decoder"
+    reason = next((why for arm in (a, b) if (why := _why_unscored(arm) or _why_unread(arm, decoder))), None)
     if reason:
         return {}, dict.fromkeys(("coref_a", "coref_b", "mass_a", "mass_b", "bias"), reason)
     mass_a, mass_b = a.mass(a.read.pronoun), b.mass(b.read.pronoun)
@@ -147,15 +209,17 @@ def _pronoun_scores(pair: Pair, a: _Arm, b: _Arm) -> tuple[dict[str, Array], dic
     return measures | {"mass_a": mass_a.sum(axis=-1), "mass_b": mass_b.sum(axis=-1)}, reasons
 
 
-def _next_scores(pair: Pair, a: _Arm, b: _Arm) -> tuple[dict[str, Array], dict[str, str]]:
+def _next_scores(model: LoadedModel, pair: Pair, a: _Arm, b: _Arm) -> _Found:
     """Scores of the row that predicts the next word."""
+    if model.family != "decoder":
+        return {}, dict.fromkeys(_NEXT, _BOTH_WAYS)
     reason = _why_unscored(a) or _why_unscored(b) or _why_no_other_row(a)
     if reason:
-        return {}, dict.fromkeys(("coref_a_next", "coref_b_next", "bias_next"), reason)
+        return {}, dict.fromkeys(_NEXT, reason)
     return _scores(pair, a.mass((a.read.last,)), b.mass((b.read.last,)), "_next")
 
 
-def _scores(pair: Pair, mass_a: Array, mass_b: Array, suffix: str) -> tuple[dict[str, Array], dict[str, str]]:
+def _scores(pair: Pair, mass_a: Array, mass_b: Array, suffix: str) -> _Found:
     measures = {
         f"coref_a{suffix}": mass_a[..., 0] - mass_a[..., 1],
         f"coref_b{suffix}": mass_b[..., 0] - mass_b[..., 1],
@@ -177,10 +241,10 @@ def _why_no_other_row(arm: _Arm) -> str | None:
     return "the pronoun's row is the predicting row" if arm.read.last in arm.read.pronoun else None
 
 
-def _why_unread(arm: _Arm) -> str | None:
+def _why_unread(arm: _Arm, decoder: bool) -> str | None:
     """Why the pronoun's row of a text cannot be scored; a decoder only looks to the left."""
     if not arm.read.pronoun:
         return "the pair has no pronoun to read from"
-    if max(*arm.read.first, *arm.read.second) >= arm.read.pronoun[0]:
+    if decoder and max(*arm.read.first, *arm.read.second) >= arm.read.pronoun[0]:
         return "a candidate comes after the pronoun, where a decoder does not look"
     return None

@@ -1,16 +1,47 @@
-"""One attention call of a model: what reaches the attention interface, and attention over it."""
+"""One attention call of a model: what an instrument sees of it, and attention over it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-#: Output ``[texts, queries, heads, d]`` and, if an implementation gives them, weights.
+#: What goes back into the model, and weights if an implementation gives them. Through the interface
+#: that is the output ``[texts, queries, heads, d]``, at the softmax the weights
+#: ``[texts, heads, queries, keys]``; an instrument for both hands it on and never looks inside.
 Attended = tuple[torch.Tensor, torch.Tensor | None]
+
+
+class ObservedCall(Protocol):
+    """One attention call, whichever route it comes by."""
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The attention module that makes it."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Texts, query heads, queries, keys."""
+
+    @property
+    def value(self) -> torch.Tensor | None:
+        """``[texts, key-value heads, keys, d]``; None where the route does not see the values."""
+
+    def rows(self, rows: torch.Tensor | None) -> torch.Tensor:
+        """Post-softmax weights of query rows ``[texts, rows]`` (None: all), float32."""
+
+    def attend(self) -> Attended:
+        """Attention as the model computes it unwatched, bit for bit."""
+
+    def scaled(self, heads: Sequence[int], factor: float) -> Attended:
+        """Attention with the outputs of some heads multiplied by a factor."""
+
+    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
+        """Attention in which some rows of some heads read along other weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +55,8 @@ class AttentionCall:
         mask: boolean (True takes part) or additive, broadcastable to ``[texts, heads, queries, keys]``;
             None where the module is causal by itself.
         options: what the family passed: ``scaling, softcap, s_aux, position_bias, is_causal``.
+        whole: whether the family computes whole matrices, because SDPA cannot express its attention
+            (Gemma 2's soft cap, the sinks of gpt-oss).
     """
 
     module: torch.nn.Module
@@ -32,6 +65,13 @@ class AttentionCall:
     value: torch.Tensor
     mask: torch.Tensor | None
     options: Mapping[str, Any]
+    whole: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Texts, query heads, queries, keys."""
+        texts, heads, queries, _ = self.query.shape
+        return texts, heads, queries, self.key.shape[2]
 
     def sdpa(self) -> Attended:
         """Stock SDPA, bit for bit."""
@@ -40,19 +80,40 @@ class AttentionCall:
         )
         return output
 
-    def attend(self) -> Attended:
-        """Attention as the family means it: SDPA, or whole matrices where SDPA cannot express it.
+    def eager(self) -> Attended:
+        """The family's own whole-matrix attention, bit for bit."""
+        attend = eager_function(self.module)
+        output, _ = attend(self.module, self.query, self.key, self.value, self.mask, **self.options)
+        return output, None
 
-        SDPA knows neither Gemma 2's soft cap nor the sinks of gpt-oss.
+    def attend(self) -> Attended:
+        """Attention as the family means it: SDPA, or its own whole matrices."""
+        return self.eager() if self.whole else self.sdpa()
+
+    def scaled(self, heads: Sequence[int], factor: float) -> Attended:
+        """Multiply the outputs of some heads by a factor."""
+        output, weights = self.attend()
+        output[:, :, list(heads)] *= factor
+        return output, weights
+
+    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
+        """Let some rows of some heads read along other weights.
+
+        Args:
+            heads: query heads.
+            rows: ``[texts, rows]`` query positions; None for all.
+            weights: ``[texts, heads, rows, keys]``.
         """
-        if self.options.get("softcap") is None and self.options.get("s_aux") is None:
-            return self.sdpa()
-        weights = self.rows(None).to(self.value.dtype)
-        texts, heads, queries, keys = weights.shape
-        shared = self.value.shape[1]
-        grouped = weights.reshape(texts, shared, heads // shared * queries, keys)
-        whole = (grouped @ self.value).reshape(texts, heads, queries, self.value.shape[-1])
-        return whole.transpose(1, 2).contiguous(), None
+        output, own = self.attend()
+        groups = self.query.shape[1] // self.value.shape[1]
+        value = self.value[:, [head // groups for head in heads]].float()
+        read = (weights.float() @ value).to(output.dtype).transpose(1, 2)
+        texts, queries, _, _ = output.shape
+        chosen = torch.arange(queries, device=output.device).expand(texts, -1) if rows is None else rows
+        text = torch.arange(texts, device=output.device)
+        which = torch.tensor(list(heads), device=output.device)
+        output[text[:, None, None], chosen[:, :, None], which[None, None]] = read
+        return output, own
 
     def rows(self, rows: torch.Tensor | None) -> torch.Tensor:
         """Post-softmax weights of some query rows, in float32 whatever the model's dtype.
@@ -67,11 +128,11 @@ class AttentionCall:
         """
         texts, heads, queries, d = self.query.shape
         shared, keys = self.key.shape[1:3]
-        chosen = _rows_of(self.query, rows, texts).float()
+        chosen = rows_of(self.query, rows, texts).float()
         grouped = chosen.reshape(texts, shared, heads // shared * chosen.shape[2], d)
         scores = self.capped((grouped @ self.key.float().mT).reshape(texts, heads, -1, keys))
         if (bias := self.options.get("position_bias")) is not None:
-            scores = scores + _rows_of(bias, rows, texts).float()
+            scores = scores + rows_of(bias, rows, texts).float()
         return self.softmax(self._masked(scores, rows, queries))
 
     def capped(self, products: torch.Tensor) -> torch.Tensor:
@@ -92,7 +153,7 @@ class AttentionCall:
     def _masked(self, scores: torch.Tensor, rows: torch.Tensor | None, queries: int) -> torch.Tensor:
         """Apply the mask; without one, SDPA is causal from the upper left when the module says so."""
         if self.mask is not None:
-            part = _rows_of(self.mask, rows, scores.shape[0])[..., : scores.shape[-1]]
+            part = rows_of(self.mask, rows, scores.shape[0])[..., : scores.shape[-1]]
             if part.dtype == torch.bool:
                 return scores.masked_fill(~part, float("-inf"))
             return scores + part.float()
@@ -105,8 +166,15 @@ class AttentionCall:
         return scores.masked_fill(future, float("-inf"))
 
 
-def _rows_of(tensor: torch.Tensor, rows: torch.Tensor | None, texts: int) -> torch.Tensor:
-    """Take query rows of ``[texts or 1, heads or 1, queries, x]``."""
+def eager_function(module: torch.nn.Module) -> Callable[..., Attended]:
+    """The whole-matrix attention that a family's code falls back on."""
+    code: Any = inspect.unwrap(type(module).forward)
+    found: Callable[..., Attended] = code.__globals__["eager_attention_forward"]
+    return found
+
+
+def rows_of(tensor: torch.Tensor, rows: torch.Tensor | None, texts: int) -> torch.Tensor:
+    """Take query rows ``[texts, rows]`` of ``[texts or 1, heads or 1, queries, x]``; None takes all."""
     if rows is None:
         return tensor
     _, heads, _, width = tensor.shape

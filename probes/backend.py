@@ -29,6 +29,8 @@ class TransformersBackend:
 
     def self_test(self, model: LoadedModel) -> tuple[SelfTestStep, ...]:
         """Prove on the model itself that capture is exact."""
+        from probes.quiet import quiet
         from probes.selftest import self_test
 
-        return self_test(model)
+        with quiet():
+            return self_test(model)

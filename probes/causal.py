@@ -14,7 +14,8 @@ from audit.protocols import HeadChoice
 from audit.records import HeadRecord, OutputRecord, Record
 from probes.branch import Intervention, Place
 from probes.model import LoadedModel
-from probes.tail_batch import Job, TailBatch, batches, by_shape, prepare, why_inexact
+from probes.preparation import prepare
+from probes.tail_batch import Job, TailBatch, batches, by_shape
 
 Head = tuple[int, int]
 
@@ -73,17 +74,10 @@ class CausalProbe:
         pronoun, following = _heads(model, heads.pronoun), _heads(model, heads.next)
         if not pronoun and not following:
             return
-        jobs: list[Job] = []
-        for pair in pairs:
-            job = prepare(model, pair)
-            if isinstance(job, Job):
-                jobs.append(job)
-            else:
-                yield _unmeasured(pair, job)
+        jobs, reasons = prepare(model, pairs)
+        for pair_id, reason in reasons.items():
+            yield HeadRecord(pair_id, model.stream, {}, dict.fromkeys(("nie", "nie_next"), reason))
         for same in by_shape(jobs).values():
-            if reason := why_inexact(model, same[0]):
-                yield from (_unmeasured(job.pair, reason) for job in same)
-                continue
             whole = _whole(model, same[0]) if heads.pronoun is None else {}
             for part in batches(same, 1 + max(len(pronoun) + len(whole), len(following))):
                 yield from _measure_batch(model, part, pronoun, following, whole)
@@ -116,10 +110,6 @@ def _measure_batch(
         for name, values in effects.items():
             for scope, value in zip(whole, values[len(single) :, number].tolist(), strict=True):
                 yield OutputRecord(each.pair.pair_id, each.pair.a.arm, f"{name}_{scope}", value)
-
-
-def _unmeasured(pair: Pair, reason: str) -> HeadRecord:
-    return HeadRecord(pair.pair_id, "self", {}, dict.fromkeys(("nie", "nie_next"), reason))
 
 
 def _table(model: LoadedModel, heads: Sequence[Head], values: np.ndarray) -> np.ndarray:

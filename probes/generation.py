@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterator, Sequence
 
 import torch
 
 from audit.config import GenerationSettings, RunConfig
-from audit.errors import MeasurementError, ModelError
+from audit.errors import MeasurementError
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
@@ -41,11 +42,13 @@ class GenerationProbe:
         """Continue both texts of each pair.
 
         Raises:
-            ModelError: the model is no decoder.
             MeasurementError: the model's logits are NaN; names the pair, or the first one of the batch.
         """
-        if model.family != "decoder":
-            raise ModelError(f"{model.name}: generation needs a decoder, and this model is an {model.family}")
+        if reason := _why_silent(model):
+            for pair in pairs:
+                for text in (pair.a, pair.b):
+                    yield OutputRecord(pair.pair_id, text.arm, "generation", None, reason=reason)
+            return
         settings = config.generation
         jobs = _jobs(pairs, config.seed, settings.samples)
         fitting = [job for job in jobs if _why_too_long(model, job[0], settings) is None]
@@ -55,6 +58,15 @@ class GenerationProbe:
             raise MeasurementError(f"{pairs[0].suite}: pair {pairs[0].pair_id}: {error}") from error
         for pair in pairs:
             yield from _records(model, pair, config, written)
+
+
+def _why_silent(model: LoadedModel) -> str | None:
+    """Why a model continues no text."""
+    if model.head != "causal-lm":
+        return f"continuations need a decoder with a language-model head; this is an {model.family} ({model.head})"
+    if "past_key_values" not in inspect.signature(model.net.forward).parameters:
+        return f"continuations need a cache of keys and values, and {type(model.net).__name__} keeps none"
+    return None
 
 
 def _seed(pair: Pair, seed: int, sample: int) -> int:

@@ -1,4 +1,4 @@
-"""Measures how likely a decoder finds whole texts, and which of two completions it prefers."""
+"""Measures how likely a model finds whole texts, and which of two completions it prefers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from audit.records import OutputRecord
 from probes.model import LoadedModel
 from probes.reading import Reading, read
 
+_UNREAD = {
+    "encoder": "an encoder sees both sides of every token, so a text has no likelihood from left to right",
+    "encoder-decoder": "an encoder-decoder reads the text and gives no probability to it",
+}
+_NO_HEAD = "the model has no language-model head"
 _NO_BOS = "the tokenizer has no BOS token, so the first token has no context"
 
 
@@ -35,7 +40,6 @@ class LikelihoodProbe:
         """Measure a batch of pairs.
 
         Raises:
-            ModelError: the model is no decoder.
             MeasurementError: the model's logits are NaN; names the pair.
         """
         reading = read(model, pairs, rows="attention" in config.probes, completions=True)
@@ -48,6 +52,8 @@ class LikelihoodProbe:
 
 def _log_likelihood(model: LoadedModel, pair: Pair, text: Text, reading: Reading) -> OutputRecord:
     measure = "log_likelihood"
+    if reason := _UNREAD.get(model.family) or (_NO_HEAD if model.head != "causal-lm" else None):
+        return OutputRecord(pair.pair_id, text.arm, measure, None, reason=reason)
     if model.bos is None:
         return OutputRecord(pair.pair_id, text.arm, measure, None, reason=_NO_BOS)
     value = float(reading.texts[text.text].log_probabilities.sum())

@@ -1,4 +1,4 @@
-"""Loads what ``--model`` named, so that its attention goes through ``probes.route``."""
+"""Loads what ``--model`` named, so that its attention comes to evenhand's instruments."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from audit.errors import MeasurementError, ModelError
+from probes.adapters import base_of, merge
 from probes.convert import converted
 from probes.fingerprint import fingerprint
-from probes.model import Family, LoadedModel
+from probes.model import Family, Head, LoadedModel
+from probes.model_class import choose_class
+from probes.padding import refuse_padding
 from probes.quiet import quiet
 from probes.resolve import Source, resolve
-from probes.route import ROUTE
+from probes.routing import open_attention
 
 _DTYPES: dict[str, torch.dtype | str] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
     "auto": "auto",
 }
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -47,9 +49,9 @@ def load(
     """Load a model and route its attention through evenhand.
 
     Args:
-        spec: ``demo``, a folder, a ``.gguf`` file or a hub id.
-        dtype: ``float32``, ``bfloat16`` or ``auto`` (as the checkpoint was saved).
-        device: a torch device.
+        spec: ``demo``, a folder (also one with a PEFT adapter), a ``.gguf`` file or a hub id.
+        dtype: ``float32``, ``bfloat16``, ``float16`` or ``auto`` (as the checkpoint was saved).
+        device: a torch device; ``auto`` lets accelerate spread the layers.
         allow_pickle: whether weights that are only there as a pickle may be read.
     Raises:
         ModelError: the model cannot be found, loaded, or measured exactly.
@@ -58,13 +60,20 @@ def load(
         raise ModelError(f"unknown dtype {dtype!r}; expected {', '.join(_DTYPES)}")
     with quiet():
         source = resolve(spec, allow_pickle=allow_pickle)
-        hashes = fingerprint(source)
-        folder = _folder(source, hashes)
+        base = base_of(source, allow_pickle=allow_pickle)
+        hashes = fingerprint(base or source)
+        folder = _folder(base or source, hashes)
         request = _Request(spec, folder, dtype, device, allow_pickle)
-        family, net = _network(request)
+        head, net = _network(request)
+        if base is not None:
+            net = merge(source, net)
+            hashes = {**hashes, **{f"adapter/{name}": sha for name, sha in fingerprint(source).items()}}
         tokenizer = _tokenizer(request)
-        _route(spec, net)
-    return LoadedModel(spec, net, tokenizer, family, hashes)
+        family, head = _opened(spec, net, head)
+        model = LoadedModel(spec, net, tokenizer, family, hashes, head)
+        if model.reads_padding:
+            refuse_padding(net)
+    return model
 
 
 def _folder(source: Source, hashes: Any) -> Path:
@@ -91,16 +100,12 @@ def _has_safetensors(request: _Request) -> bool:
     return False
 
 
-def _network(request: _Request) -> tuple[Family, PreTrainedModel]:
+def _network(request: _Request) -> tuple[Head, PreTrainedModel]:
     safe = _has_safetensors(request)
     try:
         config = AutoConfig.from_pretrained(request.folder, local_files_only=True)
-        if config.model_type in _MISREPORTING:
-            raise ModelError(
-                f"{request.name}: {config.model_type} reports other attention than it computes; "
-                "it cannot be measured exactly"
-            )
-        family, factory = _kind(config)
+        _refuse_by_name(request.name, config)
+        head, factory = choose_class(config)
         net, report = factory.from_pretrained(
             request.folder,
             config=config,
@@ -108,27 +113,50 @@ def _network(request: _Request) -> tuple[Family, PreTrainedModel]:
             use_safetensors=safe,
             local_files_only=True,
             output_loading_info=True,
+            # Falcon cannot be switched later; every other route is taken from here.
+            attn_implementation="eager",
+            **({"device_map": "auto"} if request.device == "auto" else {}),
         )
-        net = net.to(torch.device(request.device)).eval()
+        if request.device != "auto":
+            net = net.to(torch.device(request.device))
+        net = net.eval()
     except ModelError:
         raise
     except Exception as error:
         # A broken checkpoint fails in many ways (json, safetensors, torch, transformers).
         raise ModelError(f"{request.name}: cannot be loaded ({_first_line(error)})") from error
     _check_weights(request.name, net, report)
-    return family, net
+    return head, net
 
 
-def _kind(config: Any) -> tuple[Family, Any]:
-    """The family and the transformers class that its architecture asks for."""
-    architecture = (config.architectures or [""])[0]
-    if config.is_encoder_decoder:
-        return "encoder-decoder", transformers.AutoModelForSeq2SeqLM
-    if "MaskedLM" in architecture:
-        return "encoder", transformers.AutoModelForMaskedLM
-    if architecture.endswith("Model") and config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
-        return "encoder", transformers.AutoModel
-    return "decoder", transformers.AutoModelForCausalLM
+def _refuse_by_name(name: str, config: Any) -> None:
+    """Refuse what no trial can find out."""
+    if config.model_type in _MISREPORTING:
+        raise ModelError(
+            f"{name}: {config.model_type} reports other attention than it computes; "
+            "it cannot be measured exactly"
+        )
+    if getattr(config, "attention_type", None) == "block_sparse":
+        raise ModelError(
+            f"{name}: block-sparse attention gives no row over all tokens, and becomes full attention after "
+            'the first short text; write "attention_type": "original_full" into its config.json'
+        )
+
+
+def _opened(name: str, net: PreTrainedModel, head: Head) -> tuple[Family, Head]:
+    """Open the network's attention; its own rows tell whether it looks both ways."""
+    try:
+        anatomy = open_attention(net)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
+    except Exception as error:
+        raise ModelError(f"{name}: cannot be run on a trial text ({_first_line(error)})") from error
+    if net.config.is_encoder_decoder:
+        return "encoder-decoder", head
+    if anatomy.causal:
+        return "decoder", head
+    # XLNet's head predicts permuted tokens: not what follows a text.
+    return "encoder", "none" if head == "causal-lm" else head
 
 
 def _check_weights(name: str, net: PreTrainedModel, report: dict[str, Any]) -> None:
@@ -137,6 +165,8 @@ def _check_weights(name: str, net: PreTrainedModel, report: dict[str, Any]) -> N
     if missing:
         raise ModelError(f"{name}: the checkpoint lacks {len(missing)} weights, such as {missing[0]}")
     for key, weight in net.named_parameters():
+        if weight.is_meta:
+            raise ModelError(f"{name}: does not fit into memory (accelerate left {key} on the disk)")
         if not torch.isfinite(weight).all():
             raise MeasurementError(f"{name}: the weights {key} hold NaN or infinite values")
 
@@ -152,19 +182,6 @@ def _tokenizer(request: _Request) -> Any:
             "(it is not a fast tokenizer); words cannot be found"
         )
     return tokenizer
-
-
-def _route(name: str, net: PreTrainedModel) -> None:
-    """Send the model's attention through evenhand's route, or say that it cannot be."""
-    architecture = type(net).__name__
-    # Without SDPA (Gemma 2's soft cap, the sinks of gpt-oss) the unwatched pass has no exact counterpart.
-    if net._supports_sdpa:
-        net.set_attn_implementation(ROUTE)
-    if net.config._attn_implementation != ROUTE:
-        raise ModelError(
-            f"{name}: the attention of {architecture} does not go through transformers' SDPA interface; "
-            "this family cannot be measured yet"
-        )
 
 
 def _first_line(error: Exception) -> str:

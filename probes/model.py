@@ -14,10 +14,25 @@ from transformers import PreTrainedModel
 from audit.errors import ModelError
 from audit.pairs import Pair, Span
 from audit.protocols import Encoding
+from audit.records import Stream
 from audit.results import ModelInfo, SelfTestStep
+from probes.anatomy import Anatomy, survey
+from probes.padding import reads_padding
 from probes.projection import ValueNorms
+from probes.route import interface_names
+from probes.routing import route_of
 
 Family = Literal["decoder", "encoder", "encoder-decoder"]
+#: What a network computes from its last hidden states.
+Head = Literal[
+    "causal-lm",
+    "masked-lm",
+    "seq2seq-lm",
+    "sequence-classification",
+    "token-classification",
+    "question-answering",
+    "none",
+]
 
 #: What families call the length of their context window.
 _WINDOW = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
@@ -33,13 +48,20 @@ class LoadedModel:
         tokenizer: a fast tokenizer (it tells character offsets).
         family: ``decoder``, ``encoder`` or ``encoder-decoder``.
         hashes: file → SHA-256 of everything that was loaded.
+        head: what the network computes from its last hidden states.
     """
 
     def __init__(
-        self, name: str, net: PreTrainedModel, tokenizer: Any, family: Family, hashes: Mapping[str, str]
+        self,
+        name: str,
+        net: PreTrainedModel,
+        tokenizer: Any,
+        family: Family,
+        hashes: Mapping[str, str],
+        head: Head = "causal-lm",
     ) -> None:
         self.name, self.net, self.tokenizer = name, net, tokenizer
-        self.family, self.hashes = family, hashes
+        self.family, self.hashes, self.head = family, hashes, head
         self.norms = ValueNorms()
         self._encodings: dict[str, Encoding] = {}
 
@@ -48,15 +70,49 @@ class LoadedModel:
         """Where the network computes."""
         return self.net.device
 
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """Streams, layers and heads of its attention."""
+        return survey(self.net)
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that reads the text."""
+        return "encoder" if self.family == "encoder-decoder" else "self"
+
     @property
     def layers(self) -> int:
-        """Transformer blocks."""
-        return int(self._config.num_hidden_layers)
+        """Layers of the stack that reads the text."""
+        return self.anatomy.layers[self.stream]
 
     @property
     def heads(self) -> int:
-        """Query heads of a block."""
-        return int(self._config.num_attention_heads)
+        """Query heads of each of these layers."""
+        return self.anatomy.heads[self.stream]
+
+    @property
+    def pad(self) -> int:
+        """The token that stands where a text has ended."""
+        config = self._config
+        named = (self.tokenizer.pad_token_id, getattr(config, "pad_token_id", None), 0)
+        return next(int(token) for token in named if token is not None)
+
+    @cached_property
+    def reads_padding(self) -> bool:
+        """Whether what it says of a text depends on padding, so that only texts of one length run together."""
+        return reads_padding(self.net, self.pad)
+
+    @property
+    def target_start(self) -> tuple[int, ...]:
+        """What an encoder–decoder has decoded before the first token that it is asked for."""
+        settings = (getattr(self.net, "generation_config", None), self.net.config)
+        start, forced = (
+            next((token for part in settings if (token := getattr(part, name, None)) is not None), None)
+            for name in ("decoder_start_token_id", "forced_bos_token_id")
+        )
+        return tuple(
+            int(token) for token in (self.pad if start is None else start, forced) if token is not None
+        )
 
     @property
     def bos(self) -> int | None:
@@ -152,8 +208,26 @@ class LoadedModel:
             context=self.max_length,
             dtype=str(self.net.dtype).removeprefix("torch."),
             device=str(self.device),
-            attention_route="rows captured beside SDPA",
+            attention_route=self._told_route(),
             bos=self.bos is not None,
             hashes=dict(self.hashes),
             self_test=self_test,
         )
+
+    def _told_route(self) -> str:
+        """How attention is seen, and which layers have none of their own."""
+        if route_of(self.net) == "softmax":
+            how = "weights read at the softmax"
+        elif interface_names(self.net)[1] == "sdpa":
+            how = "rows captured beside SDPA"
+        else:
+            how = "rows captured beside eager attention, which SDPA cannot express"
+        told = [how]
+        for stream, count in self.anatomy.layers.items():
+            if self.family == "encoder-decoder":
+                told.append(f"{stream} {count} layers × {self.anatomy.heads[stream]} heads")
+            if missing := self.anatomy.missing(stream):
+                told.append(f"no attention by token in layers {', '.join(map(str, missing))} of {count}")
+        if self.reads_padding:
+            told.append("only texts of one length run together, because it reads padding")
+        return "; ".join(told)

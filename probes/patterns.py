@@ -65,8 +65,8 @@ def neutral_texts() -> tuple[str, ...]:
 @torch.no_grad()
 def _read(model: LoadedModel, texts: Sequence[str]) -> Iterator[Array]:
     """For each text ``[layers, heads, tokens, tokens]``."""
-    for batch in batches([model.encode(text).ids for text in texts], _TOKENS):
-        ids, mask = pad_right(batch, model.device)
+    for batch in batches(model, [model.encode(text).ids for text in texts], _TOKENS):
+        ids, mask = pad_right(batch, model.device, model.pad)
         capture = RowCapture(None)
         with instrument(capture):
             stack(model)(input_ids=ids, attention_mask=mask)

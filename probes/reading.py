@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from audit.errors import MeasurementError, ModelError
+from audit.errors import MeasurementError
 from audit.pairs import Pair
 from audit.protocols import Encoding
 from probes.completions import completion_ids
@@ -25,12 +25,16 @@ class TextReading:
 
     Args:
         encoding: its tokens.
-        log_probabilities: ``[tokens − 1]`` nats: each token but the first, given all before it.
+        log_probabilities: ``[tokens − 1]`` nats: each token but the first, given all before it; empty
+            unless the model is a decoder.
         completions: completion → log-probability of its tokens after the text, in nats.
         rows: query tokens that were captured, ascending.
-        weights: ``[layers, heads, rows, tokens]`` float32 attention; None if no rows were asked for.
+        weights: ``[layers, heads, rows, tokens]`` float32 attention, NaN in layers that do not attend; None
+            if no rows were asked for.
         norms: ``[layers, heads, tokens]`` float32 ``‖v_k W_O^h‖``; None if not asked for, or where the
             output projection was not found.
+        cross, cross_norms: likewise of the cross-attention of an encoder–decoder, from the row that predicts
+            the first token of its answer.
     """
 
     encoding: Encoding
@@ -39,6 +43,8 @@ class TextReading:
     rows: tuple[int, ...]
     weights: npt.NDArray[np.float32] | None
     norms: npt.NDArray[np.float32] | None
+    cross: npt.NDArray[np.float32] | None = None
+    cross_norms: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +82,13 @@ def read(model: LoadedModel, pairs: Sequence[Pair], rows: bool = True, completio
     each other on one batch share it.
 
     Args:
-        model: a decoder.
+        model: of any family; an encoder's completions have no score.
         pairs: the batch; every text fits into the context window.
         rows: whether attention rows are wanted.
         completions: whether the pairs' completions are scored.
     Raises:
-        ModelError: the model is no decoder.
         MeasurementError: the model's logits are NaN; names the pair.
     """
-    if model.family != "decoder":
-        raise ModelError(f"{model.name}: reading needs a decoder, and this model is an {model.family}")
     wanted = (tuple(pairs), rows, completions)
     kept = _last.get(model)
     if kept is not None and _covers(kept.key, wanted):
@@ -103,7 +106,7 @@ def read_whole(model: LoadedModel, texts: Iterable[str]) -> Mapping[str, TextRea
     """Read texts with every query row captured.
 
     Args:
-        model: a decoder.
+        model: of any family.
         texts: what to read.
     """
     requests = {text: _Wanted(set(range(len(model.encode(text).ids))), {}) for text in texts}
@@ -128,12 +131,15 @@ def _requests(
             if plan := plans.get(pair.pair_id):
                 request.rows.update(plan.rows(side))
             for completion in (pair.completions or ()) if completions else ():
+                if reason := _why_unscored(model):
+                    unscored[text, completion] = reason
+                    continue
                 try:
                     ids = completion_ids(model, text, completion)
                 except MeasurementError as error:
                     unscored[text, completion] = str(error)
                     continue
-                if len(model.encode(text).ids) + len(ids) - 1 > model.max_length:
+                if len(_continued(model, model.encode(text))) + len(ids) - 1 > model.max_length:
                     unscored[text, completion] = "text and completion do not fit into the context window"
                     continue
                 request.completions[completion] = ids
@@ -141,12 +147,26 @@ def _requests(
 
 
 def _read_texts(model: LoadedModel, requests: Mapping[str, _Wanted]) -> dict[str, TextReading]:
-    planned = {text: _sequences(model.encode(text), request) for text, request in requests.items()}
+    planned = {text: _sequences(model, model.encode(text), request) for text, request in requests.items()}
     results = iter(run(model, [sequence for sequences in planned.values() for sequence in sequences]))
     return {
-        text: _text_reading(model.encode(text), requests[text], [next(results) for _ in sequences])
+        text: _text_reading(model, model.encode(text), requests[text], [next(results) for _ in sequences])
         for text, sequences in planned.items()
     }
+
+
+def _why_unscored(model: LoadedModel) -> str | None:
+    """Why a model gives completions no probability."""
+    if model.family == "encoder":
+        return "an encoder does not continue a text, so completions have no probability"
+    if model.head not in ("causal-lm", "seq2seq-lm"):
+        return f"the model has no language-model head ({model.head})"
+    return None
+
+
+def _continued(model: LoadedModel, encoding: Encoding) -> tuple[int, ...]:
+    """The tokens that completions follow: a decoder's text, or the start of an encoder–decoder's answer."""
+    return encoding.ids if model.family == "decoder" else model.target_start
 
 
 def _by_length(request: _Wanted) -> tuple[list[str], list[str]]:
@@ -155,40 +175,69 @@ def _by_length(request: _Wanted) -> tuple[list[str], list[str]]:
     return short, [name for name in request.completions if name not in short]
 
 
-def _sequences(encoding: Encoding, request: _Wanted) -> list[TokenSequence]:
+def _sequences(model: LoadedModel, encoding: Encoding, request: _Wanted) -> list[TokenSequence]:
     """The text itself, and the text with each completion of several tokens.
 
-    A decoder's rows and probabilities do not depend on what comes later, so the first longer
-    sequence stands for the text as well.
+    What comes later changes neither a decoder's rows and probabilities nor an encoder's rows, so the first
+    longer sequence stands for the text as well.
     """
-    ids, length = encoding.ids, len(encoding.ids)
+    context, rows = _continued(model, encoding), tuple(sorted(request.rows))
+    last = len(context) - 1
     short, long = _by_length(request)
-    own = [(position, ids[position + 1]) for position in range(length - 1)]
-    own += [(length - 1, request.completions[name][0]) for name in short]
+    own = [(position, context[position + 1]) for position in range(last)] if _has_likelihood(model) else []
+    own += [(last, request.completions[name][0]) for name in short]
     tails = [request.completions[name] for name in long]
-    longer = [[(length - 1 + step, token) for step, token in enumerate(tail)] for tail in tails]
-    first = TokenSequence(
-        (*ids, *(tails[0][:-1] if tails else ())),
-        (*own, *(longer[0] if longer else ())),
-        tuple(sorted(request.rows)),
-        length,
-    )
+    longer = [[(last + step, token) for step, token in enumerate(tail)] for tail in tails]
+    if not tails:
+        return [_sequence(model, encoding, (), own, rows)]
+    first = _sequence(model, encoding, tails[0][:-1], [*own, *longer[0]], rows)
     rest = [
-        TokenSequence((*ids, *tail[:-1]), tuple(targets), (), length)
+        _sequence(model, encoding, tail[:-1], targets, ())
         for tail, targets in zip(tails[1:], longer[1:], strict=True)
     ]
     return [first, *rest]
 
 
-def _text_reading(encoding: Encoding, request: _Wanted, found: Sequence[SequenceReading]) -> TextReading:
+def _has_likelihood(model: LoadedModel) -> bool:
+    """Whether a text's own tokens have probabilities from left to right."""
+    return model.family == "decoder" and model.head == "causal-lm"
+
+
+def _sequence(
+    model: LoadedModel,
+    encoding: Encoding,
+    tail: tuple[int, ...],
+    targets: Sequence[tuple[int, int]],
+    rows: tuple[int, ...],
+) -> TokenSequence:
+    length = len(encoding.ids)
+    if model.family == "decoder":
+        return TokenSequence((*encoding.ids, *tail), tuple(targets), rows, length)
+    decoded = (*model.target_start, *tail) if model.family == "encoder-decoder" else ()
+    return TokenSequence(encoding.ids, tuple(targets), rows, length, decoded)
+
+
+def _text_reading(
+    model: LoadedModel, encoding: Encoding, request: _Wanted, found: Sequence[SequenceReading]
+) -> TextReading:
     short, long = _by_length(request)
-    own = len(encoding.ids) - 1
+    own = len(encoding.ids) - 1 if _has_likelihood(model) else 0
     first = found[0].log_probabilities
     scores = dict(zip(short, map(float, first[own:]), strict=False))
     sums = [float(first[own + len(short) :].sum()), *(float(f.log_probabilities.sum()) for f in found[1:])]
     scores.update(zip(long, sums, strict=False))
     rows = tuple(sorted(request.rows))
-    return TextReading(encoding, first[:own], scores, rows, found[0].weights, found[0].norms)
+    captured = found[0]
+    return TextReading(
+        encoding,
+        first[:own],
+        scores,
+        rows,
+        captured.weights,
+        captured.norms,
+        captured.cross,
+        captured.cross_norms,
+    )
 
 
 def _check(pair: Pair, reading: Reading) -> None:

@@ -43,8 +43,9 @@ class RowPlan:
     Args:
         a, b: its texts.
         alignment: of their words.
-        queries: what is compared between the texts, as groups of query tokens ``(a, b)``: the swapped
-            words, the words after them, and the last token.
+        queries: what is compared between the texts, as groups of query tokens ``(a, b)``: in a decoder
+            the swapped words, the words after them, and the last token; in an encoder, which looks both
+            ways, all words.
     """
 
     a: ReadText
@@ -56,14 +57,15 @@ class RowPlan:
         """All query tokens that must be captured in text a (0) or b (1), ascending."""
         read = (self.a, self.b)[side]
         compared = {token for query in self.queries for token in query[side]}
-        return tuple(sorted({*compared, *read.pronoun, read.last}))
+        return tuple(sorted({*compared, *read.pronoun}))
 
 
 def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
     """Find the rows of a pair."""
     a, b = _read_text(model, pair.a), _read_text(model, pair.b)
     alignment = align(pair.a, a.encoding, pair.b, b.encoding)
-    start = alignment.swapped[0] if alignment.swapped else (0, 0)
+    decoder = model.family == "decoder"
+    start = alignment.swapped[0] if alignment.swapped and decoder else (0, 0)
     after = [(i, j) for i, j in alignment.matches if i >= start[0] and j >= start[1]]
     queries = [
         (alignment.words_a[i].tokens, alignment.words_b[j].tokens)
@@ -71,7 +73,7 @@ def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
         if not (alignment.words_a[i].special or alignment.words_b[j].special)
     ]
     last = ((a.last,), (b.last,))
-    if last not in queries:
+    if decoder and last not in queries:
         queries.append(last)
     return RowPlan(a, b, alignment, tuple(queries))
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 
 from audit.results import SelfTestStep
-from probes.attention_call import Attended, AttentionCall
-from probes.capture import RowCapture
+from probes.attention_call import Attended, ObservedCall
+from probes.capture import CapturedCall, RowCapture
+from probes.forward import forward
 from probes.head import log_probabilities
 from probes.model import LoadedModel
-from probes.route import ROUTE, instrument
+from probes.route import instrument
+from probes.routing import reported_attention, stock
 from probes.sequences import pad_right
 
 _LONG = "On Monday the baker told the painter a story about the old bridge by the river."
 _SHORT = "The painter listened."
+#: Tokens of the short text that an encoder–decoder is given as if it had decoded them.
+_DECODED = 3
 
 #: float32 rounding only; bfloat16 keeps 8 bits, and SDPA and eager round at different places.
 _ROWS = {torch.float32: 1e-5}
@@ -26,35 +29,37 @@ _LOGITS = {torch.float32: 1e-3}
 _LOGITS_ROUNDED = 1.0
 _MOVED = 1e-6
 
+#: What the network says about each text, padding left out: logits, or hidden states without a head.
+_Said = list[torch.Tensor]
+
 
 @torch.no_grad()
 def self_test(model: LoadedModel) -> tuple[SelfTestStep, ...]:
     """Prove that capture is exact on a model.
 
     Args:
-        model: a decoder or an encoder.
+        model: of any family.
     Returns:
         One step per claim, in order: logits are numbers; they equal the stock model's, bit for bit;
-        every attention layer was seen; captured rows equal eager attention; an edit of nothing changes
-        nothing; a real edit moves the logits; padding and batch order stay within a bound; a decoder's
-        log-probabilities equal those of its own logits. NaN logits end the test at the first step.
+        every attention layer was seen; captured rows and logits equal eager attention; a decoder's rows
+        look only to the left; an edit of nothing changes nothing; a real edit moves the logits; padding and
+        batch order stay within a bound; a decoder's log-probabilities equal those of its own logits. NaN
+        logits end the test at the first step.
     """
-    if model.family == "encoder-decoder":
-        return (_step("decoder or encoder", False, note="encoder-decoder models cannot be measured yet"),)
-    ids = [list(model.encode(text).ids)[: model.max_length] for text in (_LONG, _SHORT)]
-    alone = _outputs(model, ids[:1])
-    if not torch.isfinite(alone).all():
+    texts = [list(model.encode(text).ids)[: model.max_length] for text in (_LONG, _SHORT)]
+    alone = _said(model, texts[:1])
+    if not _finite(alone):
         return (_step("logits are numbers", False, note="the logits hold NaN or infinite values"),)
     steps = [
         _step("logits are numbers", True),
-        _equals_stock(model, ids[0], alone),
-        *_rows_equal_eager(model, ids[0]),
-        _edit_of_nothing(model, ids[0], alone),
-        _real_edit(model, ids[0], alone),
-        _padding_and_order(model, ids, alone),
+        _equals_stock(model, texts, alone),
+        *_rows_equal_eager(model, texts, alone),
+        _edit_of_nothing(model, texts, alone),
+        _real_edit(model, texts, alone),
+        _padding_and_order(model, texts, alone),
     ]
-    if model.family == "decoder":
-        steps.append(_projection(model, ids[0], alone))
+    if model.head == "causal-lm":
+        steps.append(_projection(model, texts, alone))
     return tuple(steps)
 
 
@@ -66,108 +71,131 @@ def _step(
     return SelfTestStep(name=name, passed=passed, value=value, bound=bound, note=note)
 
 
-def _outputs(model: LoadedModel, texts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Logits (hidden states, where a model has no head) of texts padded on the right, float32."""
-    ids, mask = pad_right(texts, model.device)
-    extra = {"use_cache": False} if model.family == "decoder" else {}
-    output: torch.Tensor = model.net(input_ids=ids, attention_mask=mask, **extra)[0]
-    return output.float()
+def _decoded(model: LoadedModel, texts: int) -> torch.Tensor | None:
+    """The same decoded tokens for every text of an encoder–decoder."""
+    if model.family != "encoder-decoder":
+        return None
+    ids = [*model.target_start, *model.encode(_SHORT).ids[:_DECODED]]
+    return torch.tensor([ids] * texts, device=model.device)
+
+
+def _said(model: LoadedModel, texts: Sequence[Sequence[int]]) -> _Said:
+    """What the network says about texts padded on the right, float32."""
+    ids, mask = pad_right(texts, model.device, model.pad)
+    output = forward(model.net, ids, mask, _decoded(model, len(texts)))
+    if model.head == "question-answering":
+        whole = torch.stack([output.start_logits, output.end_logits], -1).float()
+    else:
+        whole = output[0].float()
+    if model.family == "encoder-decoder" or model.head == "sequence-classification":
+        return list(whole)
+    return [row[: len(text)] for row, text in zip(whole, texts, strict=True)]
+
+
+def _finite(said: _Said) -> bool:
+    return all(bool(torch.isfinite(logits).all()) for logits in said)
 
 
 def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).abs().max())
 
 
-@contextmanager
-def _implementation(model: LoadedModel, name: str) -> Iterator[None]:
-    """Give the model a stock attention for a while."""
-    model.net.set_attn_implementation(name)
-    try:
-        yield
-    finally:
-        model.net.set_attn_implementation(ROUTE)
+def _bound(model: LoadedModel) -> float:
+    return _LOGITS.get(model.net.dtype, _LOGITS_ROUNDED)
 
 
-def _equals_stock(model: LoadedModel, ids: list[int], alone: torch.Tensor) -> SelfTestStep:
-    with _implementation(model, "sdpa"):
-        stock = _outputs(model, [ids])
-    return _step("logits equal stock SDPA", torch.equal(alone, stock), _distance(alone, stock), 0.0)
+def _equals_stock(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    with stock(model.net) as attention:
+        (said,) = _said(model, texts[:1])
+    return _step(
+        f"logits equal stock {'SDPA' if attention == 'sdpa' else attention}",
+        torch.equal(alone[0], said),
+        _distance(alone[0], said),
+        0.0,
+    )
 
 
-def _rows_equal_eager(model: LoadedModel, ids: list[int]) -> list[SelfTestStep]:
+def _rows_equal_eager(model: LoadedModel, texts: list[list[int]], alone: _Said) -> list[SelfTestStep]:
     capture = RowCapture(None)
     with instrument(capture):
-        _outputs(model, [ids])
-    expected = _attention_layers(model)
-    fired = _step("every attention layer seen", len(capture.calls) == expected, len(capture.calls), expected)
+        _said(model, texts[:1])
+    with stock(model.net, "eager"):
+        (said,) = _said(model, texts[:1])
+        tokens = torch.tensor(texts[:1], device=model.device)
+        output = forward(model.net, tokens, None, _decoded(model, 1), output_attentions=True)
+    reported = reported_attention(output)
+    expected = sum(map(len, reported.values()))
+    seen = len(capture.calls)
+    fired = _step("every attention layer seen", seen == expected > 0, seen, expected)
     if not fired.passed:
         return [fired]
-    with _implementation(model, "eager"):
-        tokens = torch.tensor([ids], device=model.device)
-        eager = model.net(input_ids=tokens, output_attentions=True).attentions
+    places = model.anatomy.places
+    captured = {s: [c for c in capture.calls if places[c.key].stream == s] for s in reported}
+    worst = max(_worst(captured[stream], matrices) for stream, matrices in reported.items())
     bound = _ROWS.get(model.net.dtype, _ROWS_ROUNDED)
-    name = "captured rows equal eager attention"
-    if len(eager) != len(capture.calls):
-        note = f"{len(capture.calls)} calls were captured, {len(eager)} layers are reported"
-        return [fired, _step(name, False, bound=bound, note=note)]
-    pairs = zip(capture.calls, eager, strict=True)
-    worst = max(_distance(call.weights, whole.float()) for call, whole in pairs)
-    return [fired, _step(name, worst <= bound, worst, bound)]
+    moved = _distance(alone[0], said)
+    steps = [
+        fired,
+        _step("captured rows equal eager attention", worst <= bound, worst, bound),
+        _step("logits equal eager attention", moved <= _bound(model), moved, _bound(model)),
+    ]
+    if model.family == "decoder":
+        ahead = max(float(call.weights.triu(1).max()) for call in capture.calls)
+        steps.append(_step("rows look only to the left", ahead == 0.0, ahead, 0.0))
+    return steps
 
 
-def _attention_layers(model: LoadedModel) -> int:
-    """Layers that attend; hybrid models name those that do something else."""
-    kinds = getattr(model.net.config.get_text_config(), "layer_types", None)
-    return sum("attention" in kind for kind in kinds) if kinds else model.layers
+def _worst(calls: Sequence[CapturedCall], reported: Sequence[torch.Tensor]) -> float:
+    """Largest difference between captured and reported weights of a stream; infinite if they do not match."""
+    if [call.weights.shape for call in calls] != [matrix.shape for matrix in reported]:
+        return math.inf
+    return max(_distance(call.weights, whole.float()) for call, whole in zip(calls, reported, strict=True))
 
 
 class _ScaledHead:
-    """An instrument that scales the output of one head in every layer."""
+    """An instrument that scales the output of the last head in every layer."""
 
-    def __init__(self, head: int, factor: float) -> None:
-        self.head, self.factor = head, factor
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
 
-    def __call__(self, call: AttentionCall) -> Attended:
-        output, weights = call.attend()
-        output[:, :, self.head] *= self.factor
-        return output, weights
+    def __call__(self, call: ObservedCall) -> Attended:
+        return call.scaled([call.shape[1] - 1], self.factor)
 
 
-def _edited(model: LoadedModel, ids: list[int], factor: float) -> torch.Tensor:
-    with instrument(_ScaledHead(model.heads - 1, factor)):
-        return _outputs(model, [ids])
+def _edited(model: LoadedModel, texts: list[list[int]], factor: float) -> torch.Tensor:
+    with instrument(_ScaledHead(factor)):
+        return _said(model, texts[:1])[0]
 
 
-def _edit_of_nothing(model: LoadedModel, ids: list[int], alone: torch.Tensor) -> SelfTestStep:
-    same = _edited(model, ids, 1.0)
-    return _step("an edit of nothing changes nothing", torch.equal(alone, same), _distance(alone, same), 0.0)
+def _edit_of_nothing(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    same = _edited(model, texts, 1.0)
+    moved = _distance(alone[0], same)
+    return _step("an edit of nothing changes nothing", torch.equal(alone[0], same), moved, 0.0)
 
 
-def _real_edit(model: LoadedModel, ids: list[int], alone: torch.Tensor) -> SelfTestStep:
-    moved = _distance(alone, _edited(model, ids, 0.0))
+def _real_edit(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    moved = _distance(alone[0], _edited(model, texts, 0.0))
     note = "the bound is the least that must move"
     return _step("a real edit moves the logits", moved > _MOVED, moved, _MOVED, note)
 
 
-def _padding_and_order(model: LoadedModel, ids: list[list[int]], alone: torch.Tensor) -> SelfTestStep:
-    long, short = ids
-    one, other = _outputs(model, [long, short]), _outputs(model, [short, long])
-    single = _outputs(model, [short])[0]
-    worst = max(
-        _distance(one[0], alone[0]),
-        _distance(other[1], alone[0]),
-        _distance(one[1, : len(short)], single),
-        _distance(other[0, : len(short)], single),
-    )
-    bound = _LOGITS.get(model.net.dtype, _LOGITS_ROUNDED)
-    return _step("padding and batch order", worst <= bound, worst, bound)
+def _padding_and_order(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    """Two texts together, in both orders, against each alone; of one length where the model reads padding."""
+    long, short = texts
+    if model.reads_padding:
+        short = long[::-1]
+    one, other = _said(model, [long, short]), _said(model, [short, long])
+    (single,) = _said(model, [short])
+    found = ((one[0], alone[0]), (other[1], alone[0]), (one[1], single), (other[0], single))
+    worst = max(_distance(together, apart) for together, apart in found)
+    note = "it reads padding: only texts of one length run together" if model.reads_padding else ""
+    return _step("padding and batch order", worst <= _bound(model), worst, _bound(model), note)
 
 
-def _projection(model: LoadedModel, ids: list[int], alone: torch.Tensor) -> SelfTestStep:
-    tokens = torch.tensor([ids], device=model.device)
-    hidden = model.net.base_model(input_ids=tokens, use_cache=False)[0][0, :-1]
+def _projection(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    tokens = torch.tensor(texts[:1], device=model.device)
+    hidden = forward(model.net.base_model, tokens, None)[0][0, :-1]
     found = log_probabilities(model.net, hidden, tokens[0, 1:])
-    expected = alone[0, :-1].log_softmax(-1).gather(-1, tokens[0, 1:, None])[:, 0]
-    bound = _LOGITS.get(model.net.dtype, _LOGITS_ROUNDED)
+    expected = alone[0][:-1].log_softmax(-1).gather(-1, tokens[0, 1:, None])[:, 0]
     worst = _distance(found, expected)
-    return _step("log-probabilities equal those of the logits", worst <= bound, worst, bound)
+    return _step("log-probabilities equal those of the logits", worst <= _bound(model), worst, _bound(model))

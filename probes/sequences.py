@@ -1,4 +1,4 @@
-"""Runs many token sequences through a decoder in few passes, and keeps what was asked for."""
+"""Runs many token sequences through a model in few passes, and keeps what was asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from probes.capture import RowCapture
+from audit.records import Stream
+from probes.capture import StreamCapture
+from probes.forward import forward
 from probes.head import log_probabilities
 from probes.model import LoadedModel
 from probes.route import instrument
@@ -26,16 +28,19 @@ class TokenSequence:
     """Tokens to run.
 
     Args:
-        ids: the tokens.
-        targets: ``(position, token)`` pairs whose log-probability is wanted.
+        ids: the tokens; the encoder's in an encoder–decoder.
+        targets: ``(position, token)`` pairs whose log-probability is wanted; positions count what the
+            decoder reads.
         rows: query positions whose attention is wanted; empty for none.
         keys: how many of the first tokens the rows may look at.
+        decoded: what an encoder–decoder has decoded so far.
     """
 
     ids: tuple[int, ...]
     targets: tuple[tuple[int, int], ...]
     rows: tuple[int, ...]
     keys: int
+    decoded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,18 @@ class SequenceReading:
 
     Args:
         log_probabilities: ``[targets]`` float64, nats.
-        weights: ``[layers, heads, rows, keys]`` float32; None if no rows were asked for.
+        weights: ``[layers, heads, rows, keys]`` float32, NaN in layers that do not attend; None if no rows
+            were asked for.
         norms: ``[layers, heads, keys]`` float32 ``‖v_k W_O^h‖``; None if not asked for or unknown.
+        cross, cross_norms: the same of an encoder–decoder's cross-attention, from the one row that predicts
+            the first token.
     """
 
     log_probabilities: npt.NDArray[np.float64]
     weights: Array | None
     norms: Array | None
+    cross: Array | None = None
+    cross_norms: Array | None = None
 
 
 @torch.no_grad()
@@ -58,24 +68,28 @@ def run(model: LoadedModel, sequences: Sequence[TokenSequence]) -> list[Sequence
     """Run sequences, similar lengths together.
 
     Args:
-        model: a decoder.
+        model: of any family; only decoders and encoder–decoders take targets.
         sequences: what to run.
     Returns:
         One reading per sequence, in their order.
     """
     found: dict[int, SequenceReading] = {}
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
-    for batch in _batches(sequences, order):
+    for batch in _batches(sequences, order, one_length=model.reads_padding):
         readings = _run_batch(model, [sequences[index] for index in batch])
         found.update(zip(batch, readings, strict=True))
     return [found[index] for index in range(len(sequences))]
 
 
-def _batches(sequences: Sequence[TokenSequence], order: Sequence[int]) -> Iterator[list[int]]:
-    """Cut the order so that no batch holds more than ``_TOKENS`` padded tokens."""
+def _batches(
+    sequences: Sequence[TokenSequence], order: Sequence[int], *, one_length: bool
+) -> Iterator[list[int]]:
+    """Cut the order so that no batch holds more than ``_TOKENS`` padded tokens, or sequences of two lengths."""
     batch: list[int] = []
     for index in order:
-        if batch and (len(batch) + 1) * len(sequences[index].ids) > _TOKENS:
+        length = len(sequences[index].ids)
+        other = one_length and batch and length != len(sequences[batch[0]].ids)
+        if other or (batch and (len(batch) + 1) * length > _TOKENS):
             yield batch
             batch = []
         batch.append(index)
@@ -84,11 +98,11 @@ def _batches(sequences: Sequence[TokenSequence], order: Sequence[int]) -> Iterat
 
 
 def pad_right(
-    sequences: Sequence[Sequence[int]], device: torch.device
+    sequences: Sequence[Sequence[int]], device: torch.device, pad: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Ids ``[texts, longest]`` and their mask; no mask where nothing had to be padded."""
     longest = max(map(len, sequences))
-    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in sequences], device=device)
+    ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in sequences], device=device)
     if min(map(len, sequences)) == longest:
         return ids, None
     lengths = torch.tensor([[len(row)] for row in sequences], device=device)
@@ -96,52 +110,72 @@ def pad_right(
 
 
 def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[SequenceReading]:
-    ids, mask = pad_right([sequence.ids for sequence in batch], model.device)
-    capture = None
-    if width := max(len(sequence.rows) for sequence in batch):
-        rows = [[*sequence.rows, *[0] * (width - len(sequence.rows))] for sequence in batch]
-        capture = RowCapture(torch.tensor(rows, device=model.device), model.norms)
-    hidden = _hidden(model, ids, mask, capture)
-    scores = _scores(model, hidden, batch)
-    weights, norms = _gathered(capture)
+    ids, mask = pad_right([sequence.ids for sequence in batch], model.device, model.pad)
+    decoded = None
+    if model.family == "encoder-decoder":
+        # What stands behind the decoded tokens changes nothing before it, so it needs no mask.
+        decoded, _ = pad_right([sequence.decoded for sequence in batch], model.device, model.pad)
+    capture = _capture(model, batch)
+    with instrument(capture) if capture is not None else nullcontext():
+        if decoded is None:
+            states = forward(model.net.base_model, ids, mask)[0]
+        else:
+            states = forward(model.net, ids, mask, decoded)[0]
+    scores = _scores(model, states, batch)
+    if capture is None:
+        return [SequenceReading(score, None, None) for score in scores]
+    weights, norms = capture.weights(model.stream), capture.norms(model.stream)
+    cross, cross_norms = None, None
+    if decoded is not None:
+        cross, cross_norms = capture.weights("cross"), capture.norms("cross")
     return [
         SequenceReading(
             scores[index],
-            weights[index, :, :, : len(s.rows), : s.keys].numpy() if weights is not None and s.rows else None,
-            norms[index, :, :, : s.keys].numpy() if norms is not None and s.rows else None,
+            _kept(weights[:, :, :, : len(s.rows)], index, s),
+            _kept(norms, index, s),
+            _kept(cross, index, s),
+            _kept(cross_norms, index, s),
         )
         for index, s in enumerate(batch)
     ]
 
 
-def _hidden(
-    model: LoadedModel, ids: torch.Tensor, mask: torch.Tensor | None, capture: RowCapture | None
-) -> torch.Tensor:
-    """Final hidden states ``[texts, positions, width]``."""
-    with instrument(capture) if capture is not None else nullcontext():
-        hidden: torch.Tensor = model.net.base_model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
-    return hidden
+def _kept(found: torch.Tensor | None, index: int, sequence: TokenSequence) -> Array | None:
+    """One sequence's part of what was captured; None where it asked for no rows."""
+    if found is None or not sequence.rows:
+        return None
+    kept: Array = found[index, ..., : sequence.keys].numpy()
+    return kept
+
+
+def _capture(model: LoadedModel, batch: Sequence[TokenSequence]) -> StreamCapture | None:
+    width = max(len(sequence.rows) for sequence in batch)
+    if not width:
+        return None
+    rows = [[*sequence.rows, *[0] * (width - len(sequence.rows))] for sequence in batch]
+    wanted: dict[Stream, torch.Tensor] = {model.stream: torch.tensor(rows, device=model.device)}
+    if model.family == "encoder-decoder":
+        first = len(model.target_start) - 1
+        wanted["cross"] = torch.full((len(batch), 1), first, device=model.device)
+    return StreamCapture(model.anatomy, wanted, model.norms)
 
 
 def _scores(
-    model: LoadedModel, hidden: torch.Tensor, batch: Sequence[TokenSequence]
+    model: LoadedModel, states: torch.Tensor, batch: Sequence[TokenSequence]
 ) -> list[npt.NDArray[np.float64]]:
-    """Log-probabilities of all targets; only their positions meet the vocabulary."""
+    """Log-probabilities of all targets; only their positions meet a decoder's vocabulary.
+
+    Args:
+        states: last hidden states of a decoder, logits of an encoder–decoder.
+    """
     wanted = [(index, *target) for index, sequence in enumerate(batch) for target in sequence.targets]
     if not wanted:
         return [np.empty(0) for _ in batch]
-    text, position, token = torch.tensor(wanted, device=hidden.device).T
-    flat = log_probabilities(model.net, hidden[text, position], token).double().cpu().numpy()
+    text, position, token = torch.tensor(wanted, device=states.device).T
+    found = states[text, position]
+    if model.family == "decoder":
+        flat = log_probabilities(model.net, found, token)
+    else:
+        flat = found.float().log_softmax(-1).gather(-1, token[:, None])[:, 0]
     ends = np.cumsum([len(sequence.targets) for sequence in batch])
-    return list(np.split(flat, ends[:-1]))
-
-
-def _gathered(capture: RowCapture | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Stack the calls to ``[texts, layers, heads, rows, keys]`` and ``[texts, layers, heads, keys]``."""
-    if capture is None:
-        return None, None
-    norms = [call.norms for call in capture.calls if call.norms is not None]
-    return (
-        torch.stack([call.weights for call in capture.calls], 1).cpu(),
-        torch.stack(norms, 1).cpu() if len(norms) == len(capture.calls) else None,
-    )
+    return list(np.split(flat.double().cpu().numpy(), ends[:-1]))

@@ -16,10 +16,17 @@ def stack(model: LoadedModel) -> Any:
     return model.net.get_encoder() if model.family == "encoder-decoder" else model.net.base_model
 
 
-def batches(texts: Sequence[tuple[int, ...]], tokens: int) -> Iterator[Sequence[tuple[int, ...]]]:
-    """Cut tokenised texts, in their order, into batches of at most so many padded tokens."""
+def batches(
+    model: LoadedModel, texts: Sequence[tuple[int, ...]], tokens: int
+) -> Iterator[Sequence[tuple[int, ...]]]:
+    """Cut tokenised texts, in their order, into batches of at most so many padded tokens.
+
+    A model that reads padding gets texts of one length together.
+    """
     start = 0
     for end in range(1, len(texts) + 1):
-        if end == len(texts) or max(map(len, texts[start : end + 1])) * (end + 1 - start) > tokens:
+        lengths = set(map(len, texts[start : end + 1]))
+        mixed = model.reads_padding and len(lengths) > 1
+        if end == len(texts) or mixed or max(lengths) * (end + 1 - start) > tokens:
             yield texts[start:end]
             start = end

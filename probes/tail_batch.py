@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from audit.coreference import token_indices
 from audit.errors import MeasurementError
-from audit.pairs import PRONOUN, Pair
-from audit.protocols import Encoding
-from probes.branch import Intervention, KeyValues, Tails, branch, read_prefix
-from probes.completions import completion_ids
+from audit.pairs import Pair
+from probes.branch import Intervention, KeyValues, Place, Tails, branch, read_prefix
 from probes.head import log_probabilities, token_logits
 from probes.model import LoadedModel
 
 #: Tail positions computed at once; larger gains nothing on two cores and costs memory.
 _POSITIONS = 6144
-#: Log-odds of the unedited tails may differ from those of whole texts by rounding only, in nats.
-_ROUNDING = {torch.float32: 1e-3}
-_COARSE_ROUNDING = 0.5
 
 Shape = tuple[object, ...]
 
@@ -56,36 +49,6 @@ class Job:
         """Jobs of one shape share a batch without padding."""
         lengths = tuple(len(c) for c in self.completions)
         return (len(self.a), self.start, self.rows, lengths)
-
-
-def why_not_exchangeable(
-    a: Encoding, b: Encoding, rows_a: Sequence[int], rows_b: Sequence[int]
-) -> str | None:
-    """Attention rows can be exchanged only between texts with equally many tokens, alike elsewhere."""
-    if len(a.ids) != len(b.ids):
-        return f"attention rows cannot be exchanged: {len(a.ids)} against {len(b.ids)} tokens"
-    if tuple(rows_a) != tuple(rows_b) or not rows_a:
-        return "attention rows cannot be exchanged: the swapped words lie at different tokens"
-    return None
-
-
-def prepare(model: LoadedModel, pair: Pair) -> Job | str:
-    """Tokenise a pair for interventions; or say why its rows cannot be exchanged."""
-    a, b = model.encode(pair.a.text), model.encode(pair.b.text)
-    rows_a, rows_b = (
-        token_indices(text.mentions.get(PRONOUN, text.swap[0]), encoding)
-        for text, encoding in ((pair.a, a), (pair.b, b))
-    )
-    if reason := why_not_exchangeable(a, b, rows_a, rows_b):
-        return reason
-    if pair.completions is None:
-        return "no completions: nothing to measure an effect on"
-    try:
-        first, second = (completion_ids(model, pair.a.text, completion) for completion in pair.completions)
-    except MeasurementError as error:
-        return str(error)
-    differing = (i for i, (x, y) in enumerate(zip(a.ids, b.ids, strict=True)) if x != y)
-    return Job(pair, a.ids, b.ids, min(differing, default=rows_a[0]), rows_a, (first, second))
 
 
 def by_shape(jobs: Iterable[Job]) -> dict[Shape, list[Job]]:
@@ -186,24 +149,11 @@ class TailBatch:
         """Largest difference, in nats, between log-odds of the tails and of whole texts, nothing edited.
 
         It shows families whose layers do what a tail over a shared prefix cannot express, such as a
-        sliding window that is shorter than the text.
+        sliding window that is shorter than the text, or whose code does not let a batch grow.
         """
+        first = Intervention((Place(0, 0, ()),))
         whole = self._log_odds(self.net.base_model(input_ids=self.ids, use_cache=False)[0][None], 0)
         tails, _ = branch(
-            self.net, self.prefix(), Tails(self.ids[:, self.start :], self.start, self.partner), ()
+            self.net, self.prefix(), Tails(self.ids[:, self.start :], self.start, self.partner), [first]
         )
         return float(np.abs(whole - self._log_odds(tails, self.start)).max())
-
-
-_checked: WeakKeyDictionary[LoadedModel, dict[Shape, str | None]] = WeakKeyDictionary()
-
-
-def why_inexact(model: LoadedModel, job: Job) -> str | None:
-    """Why texts of a shape cannot be intervened on exactly; found out once per model and shape."""
-    known = _checked.setdefault(model, {})
-    if job.shape not in known:
-        error = TailBatch(model, [job]).route_error()
-        bound = _ROUNDING.get(model.net.dtype, _COARSE_ROUNDING)
-        told = f"interventions are not exact on this model at this length (off by {error:.2g} nats)"
-        known[job.shape] = None if error <= bound else told
-    return known[job.shape]

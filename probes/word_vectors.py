@@ -109,7 +109,7 @@ def _states(
 ) -> Mapping[tuple[int, ...], Array]:
     """Tokens of a text → ``[layers, tokens, D]``."""
     found: dict[tuple[int, ...], Array] = {}
-    for batch in batches(sorted(texts, key=len), _TOKENS):
+    for batch in batches(model, sorted(texts, key=len), _TOKENS):
         ids, mask = pad_right(batch, model.device)
         hidden = stack(model)(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
         chosen = [hidden[-1 if layer == LAST else int(layer) + 1] for layer in layers]

@@ -29,8 +29,8 @@ def run(
     config: Annotated[str, typer.Option(help="A preset's name or a file.")] = "quick",
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/<suite> if not given.")] = None,
     probes: Annotated[str | None, typer.Option(help="Probes, separated by commas.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:0.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16 or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="Such as cpu, cuda:0 or auto.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs measured together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     limit: Annotated[int | None, typer.Option(help="Measure only the first N pairs.")] = None,
@@ -93,8 +93,8 @@ def report(
 
 def doctor(
     model: Annotated[str, typer.Option(help=MODEL_HELP)],
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or auto.")] = None,
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:0.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16 or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="Such as cpu, cuda:0 or auto.")] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
     ] = False,

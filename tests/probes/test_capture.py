@@ -11,10 +11,10 @@ import transformers
 from probes.attention_call import Attended, AttentionCall
 from probes.capture import RowCapture
 from probes.projection import ValueNorms
-from probes.route import ROUTE, instrument
+from probes.route import instrument, interface_names
 from tests.probes import tiny
 
-FAMILIES = [*tiny.DECODERS, *tiny.WITHOUT_SDPA]
+FAMILIES = [*tiny.DECODERS, *tiny.WHOLE]
 IDS = torch.tensor([[1, 4, 5, 8, 3, 6, 10, 11, 12, 13], [1, 4, 6, 8, 12, 13, 14, 0, 0, 0]])
 MASK = torch.tensor([[1] * 10, [1] * 7 + [0] * 3])
 ROWS = torch.tensor([[2, 7, 9], [1, 4, 6]])
@@ -27,7 +27,7 @@ def eager(net: Any, **inputs: Any) -> Any:
 
 
 def captured(net: Any, capture: RowCapture, **inputs: Any) -> Any:
-    net.set_attn_implementation(ROUTE)
+    net.set_attn_implementation(interface_names(net)[0])
     with torch.no_grad(), instrument(capture):
         return net(**inputs)
 
@@ -89,7 +89,7 @@ def test_value_norms_equal_the_projected_values(family: str) -> None:
         seen.append((call.module, call.value))
         return call.attend()
 
-    net.set_attn_implementation(ROUTE)
+    net.set_attn_implementation(interface_names(net)[0])
     with torch.no_grad(), instrument(spy):
         net(input_ids=IDS)
     for module, value in seen:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from audit.config import GenerationSettings, RunConfig
-from audit.errors import MeasurementError, ModelError
+from audit.errors import MeasurementError
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
@@ -136,7 +136,10 @@ def test_nan_logits_name_the_pair() -> None:
         measure(model, *PAIRS)
 
 
-def test_an_encoder_is_refused(model: LoadedModel) -> None:
-    encoder = LoadedModel("e", model.net, model.tokenizer, "encoder", {})
-    with pytest.raises(ModelError, match="e: generation needs a decoder, and this model is an encoder"):
-        measure(encoder, *PAIRS)
+def test_an_encoder_says_why_it_writes_nothing(model: LoadedModel) -> None:
+    encoder = LoadedModel("e", model.net, model.tokenizer, "encoder", {}, "masked-lm")
+    records = measure(encoder, *PAIRS)
+    assert {(record.value, record.text) for record in records} == {(None, None)}
+    assert {record.reason for record in records} == {
+        "continuations need a decoder with a language-model head; this is an encoder (masked-lm)"
+    }

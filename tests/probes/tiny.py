@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Kind, Pair, Text
 from probes.model import LoadedModel
-from probes.route import ROUTE
+from probes.routing import open_attention
 
 WORDS = "the The nurse doctor engineer asked told a question . She He said that Monday On , met"
 PIECES = "hair ##dresser plum ##ber ##s"
@@ -43,7 +43,7 @@ DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "phi": ("PhiConfig", {**BLOCKS, "max_position_embeddings": 64}),
 }
-WITHOUT_SDPA: dict[str, tuple[str, dict[str, Any]]] = {
+WHOLE: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma2": (
         "Gemma2Config",
         {**GROUPED, "head_dim": 8, "sliding_window": 4, "attn_logit_softcapping": 2.0},
@@ -65,11 +65,11 @@ def tokenizer(bos: bool = True) -> PreTrainedTokenizerFast:
 
 def network(family: str, seed: int = 0, scale: float = 8.0) -> PreTrainedModel:
     """A random network whose attention is not flat: weights are scaled up."""
-    name, settings = (DECODERS | WITHOUT_SDPA)[family]
+    name, settings = (DECODERS | WHOLE)[family]
     config = getattr(transformers, name)(**SMALL, **settings)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = transformers.AutoModelForCausalLM.from_config(config).eval()
+        net = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
         for weight in net.parameters():
             if weight.ndim > 1:
@@ -80,7 +80,7 @@ def network(family: str, seed: int = 0, scale: float = 8.0) -> PreTrainedModel:
 def decoder(family: str = "llama", bos: bool = True, seed: int = 0) -> LoadedModel:
     """A tiny decoder, routed."""
     net = network(family, seed)
-    net.set_attn_implementation(ROUTE)
+    open_attention(net)
     return LoadedModel(f"tiny-{family}", net, tokenizer(bos), "decoder", {})
 
 
