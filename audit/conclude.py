@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from audit.agreement import Agreement
 from audit.config import RunConfig
-from audit.coverage import Coverage, Reason, Surveyed
 from audit.embedding_findings import embedding_findings
 from audit.findings import output_findings
 from audit.gate import decide
 from audit.heads import analyse_heads
 from audit.limits import limits_of
 from audit.patterns import with_patterns
-from audit.results import Audit, Finding, HeadFinding, HeldOut, ModelInfo, SuiteInfo
+from audit.results import (
+    Audit,
+    Coverage,
+    Finding,
+    HeadFinding,
+    HeldOut,
+    ModelInfo,
+    Reason,
+    SuiteInfo,
+    Surveyed,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

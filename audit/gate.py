@@ -7,9 +7,18 @@ from collections.abc import Sequence
 
 from audit.agreement import set_after_the_fact
 from audit.config import Check, RunConfig
-from audit.coverage import Coverage, Surveyed
 from audit.outcomes import Outcome, heads_outcomes, size_outcome
-from audit.results import CheckResult, Estimate, Finding, Gate, HeadFinding, Verdict, WaiverInfo
+from audit.results import (
+    CheckResult,
+    Coverage,
+    Estimate,
+    Finding,
+    Gate,
+    HeadFinding,
+    Surveyed,
+    Verdict,
+    WaiverInfo,
+)
 
 
 def decide(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from audit.agreement import Agreement, departures
 from audit.config import RunConfig
-from audit.coverage import Coverage
-from audit.results import Limit
+from audit.results import Coverage, Limit
 
 #: The limit that tells how a later decision departs from the run.
 DECIDED_AGAIN = "decided-again"

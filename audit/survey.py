@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.config import RunConfig
-from audit.coverage import Surveyed
 from audit.embedding_findings import embedding_table
 from audit.embedding_suite import surveys_asked
 from audit.errors import MeasurementError
@@ -15,6 +14,7 @@ from audit.patterns import pattern_table
 from audit.progress import Watcher
 from audit.protocols import Model, ModelProbe
 from audit.records import EmbeddingRecord, PatternRecord, SurveyRecord
+from audit.results import Surveyed
 from audit.suite import Suite
 
 if TYPE_CHECKING:

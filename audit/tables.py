@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from audit.coverage import Reason
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, Pair, Text
 from audit.records import (
     HEAD_MEASURES,
@@ -19,6 +18,7 @@ from audit.records import (
     PairRecord,
     Record,
 )
+from audit.results import Reason
 
 
 def _mention(text: Text, name: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from audit.coverage import Reason
+from audit.results import Reason
 
 
 class UndefinedRow(NamedTuple):

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import evenhand
-from audit.coverage import Coverage
-from audit.results import Audit, CheckResult, Estimate, Gate, HeadFinding, ModelInfo, Verdict
+from audit.results import Audit, CheckResult, Coverage, Estimate, Gate, HeadFinding, ModelInfo, Verdict
 from tests.wheel import ROOT, run
 
 MODEL = ModelInfo(

@@ -6,9 +6,8 @@ import datetime as dt
 from typing import Any
 
 from audit.config import Check, CheckMeasure, RunConfig, Waiver
-from audit.coverage import Coverage
 from audit.gate import decide
-from audit.results import Finding, Gate, HeadFinding, WaiverInfo
+from audit.results import Coverage, Finding, Gate, HeadFinding, WaiverInfo
 
 DAY = dt.date(2026, 11, 20)
 WHOLE = Coverage(planned=40, measured=40, skipped=0, failed=0)

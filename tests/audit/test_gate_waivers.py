@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from audit.config import Waiver
-from audit.coverage import Coverage
-from audit.results import Finding, Verdict, WaiverInfo
+from audit.results import Coverage, Finding, Verdict, WaiverInfo
 from tests.audit.gate_cases import DAY, check, decided, finding
 
 FAILING = (finding("total_effect", 0.5, 0.4, 0.6),)

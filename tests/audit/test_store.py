@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 
 from audit import store
-from audit.coverage import Coverage
 from audit.errors import EvenhandError, InputError, StoreError
 from audit.records import DetailRecord
-from audit.results import Audit, Gate, ModelInfo, Verdict
+from audit.results import Audit, Coverage, Gate, ModelInfo, Verdict
 from audit.store import check_target, open_run, replacing, write_audit, write_detail, write_json, write_table
 from tests.folders import listing
 

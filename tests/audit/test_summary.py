@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from audit.coverage import Coverage
-from audit.results import Audit, Estimate, Gate, HeadFinding, ModelInfo, SelfTestStep, SuiteInfo, Verdict
+from audit.results import (
+    Audit,
+    Coverage,
+    Estimate,
+    Gate,
+    HeadFinding,
+    ModelInfo,
+    SelfTestStep,
+    SuiteInfo,
+    Verdict,
+)
 from audit.store import RunFolder
 from audit.summary import print_self_test, print_summary, summary_json
 

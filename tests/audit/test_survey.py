@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from audit.config import RunConfig
-from audit.coverage import Coverage, Surveyed
 from audit.errors import MeasurementError, ModelError
 from audit.gate import decide
 from audit.patterns import PATTERNS, pattern_table, with_patterns
 from audit.progress import Watcher
 from audit.records import EmbeddingRecord, PatternRecord, SurveyRecord
-from audit.results import Finding, HeadFinding, Verdict
+from audit.results import Coverage, Finding, HeadFinding, Surveyed, Verdict
 from audit.suite import Suite
 from audit.survey import Surveys, survey
 from tests.audit.fakes import FakeModel

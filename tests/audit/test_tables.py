@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audit.coverage import Reason
 from audit.pairs import Pair
 from audit.records import HEAD_MEASURES, DetailRecord, HeadRecord, OutputRecord, PairRecord, Stream
+from audit.results import Reason
 from audit.store import write_table
 from audit.tables import Tables
 from tests.audit.fakes import pair

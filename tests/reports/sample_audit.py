@@ -5,18 +5,20 @@ from __future__ import annotations
 import pandas as pd
 
 from audit.config import RunConfig
-from audit.coverage import Coverage, Reason, Surveyed
 from audit.results import (
     Audit,
     CheckResult,
+    Coverage,
     Estimate,
     Finding,
     Gate,
     HeadFinding,
     Limit,
     ModelInfo,
+    Reason,
     SelfTestStep,
     SuiteInfo,
+    Surveyed,
     Verdict,
     WaiverInfo,
 )

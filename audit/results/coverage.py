@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.result_base import Result
+from .base import Result
 
 
 class Reason(Result):
