@@ -97,6 +97,7 @@ def _apply(
     late: bool,
 ) -> list[CheckResult]:
     """One result per suite × contrast that the check is about; a check that meets nothing says so."""
+    places: Mapping[tuple[str, tuple[str, str] | None], Outcome]
     if check.measure == "flagged_heads":
         places = heads_outcomes(check, config, heads)
     else:

@@ -102,7 +102,7 @@ def size_outcome(check: Check, finding: Finding) -> Outcome:
         finding: the estimate with its interval.
     """
     estimate = Estimate(**finding.model_dump(include=set(Estimate.model_fields)))
-    contrast, unit = "/".join(finding.contrast), _UNITS.get(check.measure, "")
+    contrast, unit = "/".join(finding.contrast or ("all texts",)), _UNITS.get(check.measure, "")
     name = _NAMES.get(check.measure, check.measure)
     if finding.estimate is None or finding.ci_low is None or finding.ci_high is None:
         reason = finding.reason or "no interval"

@@ -63,7 +63,10 @@ def _lists(suite: Suite) -> Iterator[Found]:
 def _arm_slots(suite: Suite) -> Iterator[Found]:
     for index, arm in enumerate(suite.arms[1:], start=1):
         if arm.stereotypical:
-            yield ("arms", index, "stereotypical"), "only the first arm may say the stereotype; expected it first"
+            yield (
+                ("arms", index, "stereotypical"),
+                "only the first arm may say the stereotype; expected it first",
+            )
     yield from _arms_slots(suite.arms, ("arms",))
     if any(template.arms is None for template in suite.templates):
         yield from _enough(suite.arms, ("arms",))

@@ -81,11 +81,17 @@ class Estimate(Result):
 
 
 class Finding(Estimate):
-    """An estimate of one measure for one suite × contrast (× group)."""
+    """An estimate of one measure for one suite × contrast (× group).
+
+    Args:
+        axis: the protected attribute; ``all`` where the pairs have several.
+        contrast: the two arms; None for a measure of single texts, over all texts of the suite.
+        group: whose texts, or of which axis the pairs; None for all.
+    """
 
     suite: str
     axis: str
-    contrast: tuple[str, str]
+    contrast: tuple[str, str] | None
     group: str | None = None
     measure: str
     control: str | None = None

@@ -37,7 +37,9 @@ def read_crows_pairs(source: Path) -> Imported:
     if faults:
         raise InputError(faults)
     same = tuple(
-        LeftOut(row.number, "with two equal sentences") for row in rows if row.cells[_MORE] == row.cells[_LESS]
+        LeftOut(row.number, "with two equal sentences")
+        for row in rows
+        if row.cells[_MORE] == row.cells[_LESS]
     )
     left_out = {row.row for row in same}
     suite = Suite(
@@ -70,11 +72,13 @@ def _faults(row: Row) -> list[Fault]:
 
 
 def _pair(row: Row) -> WrittenPair:
-    texts = {"more": row.cells[_MORE], "less": row.cells[_LESS]}
-    return WrittenPair(
-        id=f"row-{row.number}",
-        axis=row.cells[_AXIS],
-        source_row=row.number,
-        attributes={_DIRECTION: row.cells[_DIRECTION]},
-        **texts,  # type: ignore[arg-type]  # arms are keys of the author's choice
+    return WrittenPair.model_validate(
+        {
+            "id": f"row-{row.number}",
+            "axis": row.cells[_AXIS],
+            "source_row": row.number,
+            "attributes": {_DIRECTION: row.cells[_DIRECTION]},
+            "more": row.cells[_MORE],
+            "less": row.cells[_LESS],
+        }
     )

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from audit.errors import Fault, InputError
 from audit.importers.imported import read_text
@@ -44,11 +45,12 @@ def read_table(source: Path, columns: Sequence[str], delimiter: str) -> list[Row
         InputError: the file cannot be read or is empty, a column is missing, a row has other cells than the
             header, or a quotation mark is not closed.
     """
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    reader = csv.reader(
-        io.StringIO(read_text(source), newline=""), delimiter=delimiter, quoting=quoting, strict=True
-    )
-    rows, faults, before = [], [], 0
+    text = io.StringIO(read_text(source), newline="")
+    quoted: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    reader = csv.reader(text, delimiter=delimiter, quoting=quoted, strict=True)
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    before = 0
     try:
         header = next(reader, [])
         if missing := [column for column in columns if column not in header]:
