@@ -9,7 +9,8 @@ from audit.config import Check, RunConfig
 from audit.results import Estimate, Finding, HeadFinding, Verdict
 
 Outcome = tuple[Verdict, Estimate, str]
-Place = tuple[str, tuple[str, str]]
+#: A suite and a contrast; None for what is about all its texts.
+Place = tuple[str, tuple[str, str] | None]
 
 
 def heads_outcomes(check: Check, config: RunConfig, heads: Sequence[HeadFinding]) -> dict[Place, Outcome]:

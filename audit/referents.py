@@ -80,7 +80,7 @@ def _accuracy(texts: pd.DataFrame, config: RunConfig) -> Estimate:
     of = key.groupby(["cluster", "item"], sort=True).ngroup().to_numpy(dtype=np.intp)
     _, first = np.unique(of, return_index=True)
     labels = (tuple(map(str, texts[name].iloc[first])) for name in ("cluster", "item"))
-    units = Units(np.arange(len(texts)), of, *labels)
+    units = Units(np.arange(len(texts)), of.astype(np.intp), *labels)
     right = (texts["value"] > 0).to_numpy().astype(np.float64)
     fit, counts = units.fit((right - 0.5)[:, None])
     found = estimates(fit, counts, Reading(config.power, tested=False))[0]

@@ -33,11 +33,13 @@ class Imported:
         suite: the suite that it makes.
         rows: rows that were read.
         left_out: rows of which no pair was made.
+        notes: what else the user should know, such as a file that was not there.
     """
 
     suite: Suite
     rows: int
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def account(self) -> str:
         """Every row in one line: ``1508 rows read, 1507 pairs kept, 1 row left out (1 …)``."""
@@ -45,7 +47,7 @@ class Imported:
         told = f"{self.rows} rows read, {pairs} pairs kept, {len(self.left_out)} rows left out"
         reasons = Counter(row.reason for row in self.left_out)
         listed = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-        return f"{told} ({listed})" if listed else told
+        return "; ".join((f"{told} ({listed})" if listed else told, *self.notes))
 
 
 class Importer(Protocol):
