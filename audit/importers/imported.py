@@ -44,10 +44,15 @@ class Imported:
     def account(self) -> str:
         """Every row in one line: ``1508 rows read, 1507 pairs kept, 1 row left out (1 …)``."""
         pairs = sum(len(pair.texts) * (len(pair.texts) - 1) // 2 for pair in self.suite.pairs)
-        told = f"{self.rows} rows read, {pairs} pairs kept, {len(self.left_out)} rows left out"
+        rows = f"{_count(self.rows, 'row')} read, {_count(pairs, 'pair')} kept"
+        told = f"{rows}, {_count(len(self.left_out), 'row')} left out"
         reasons = Counter(row.reason for row in self.left_out)
         listed = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         return "; ".join((f"{told} ({listed})" if listed else told, *self.notes))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class Importer(Protocol):

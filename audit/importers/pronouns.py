@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
 
 from audit.mentions import spans_of_words
-
-Gender = Literal["female", "male", "neutral"]
 
 PRONOUNS: dict[str, tuple[str, ...]] = {
     "female": ("she", "her", "hers", "herself"),
@@ -35,25 +33,9 @@ _SWAPS = {
     "himself": "herself",
 }
 #: What follows *her* only where it stands for a person, and not for what she has.
-_AFTER_PERSON = frozenset(
-    (
-        "a",
-        "about",
-        "and",
-        "any",
-        "as",
-        "at",
-        "because",
-        "before",
-        "but",
-        "for",
-        "from",
-        "how",
-        "if",
-        "in",
-        "into",
-    )
-    + ("of", "on", "or", "several", "so", "some", "that", "the", "to", "when", "where", "with", "without")
+_AFTER_PERSON = re.compile(
+    r"a|about|and|any|as|at|because|before|but|for|from|how|if|in|into|of|on|or|several|so|some|that|the|to|when|"
+    r"where|with|without"
 )
 
 
@@ -74,6 +56,6 @@ def swapped_pronoun(pronoun: str, following: str) -> str | None:
     """
     word = pronoun.casefold()
     other = _SWAPS.get(word)
-    if word == "her" and (not following[:1].isalpha() or following.casefold() in _AFTER_PERSON):
+    if word == "her" and (not following[:1].isalpha() or _AFTER_PERSON.fullmatch(following.casefold())):
         other = "him"
     return other.capitalize() if other and pronoun[0].isupper() else other

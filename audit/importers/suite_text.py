@@ -47,4 +47,8 @@ def _lines(key: str, value: Any) -> Iterator[str]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f").replace("\ufeff", "\\ufeff")
+    """JSON in which everything that YAML takes for a line's end, or does not take at all, is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(
+        one if one.isprintable() else json.dumps(one)[1:-1] if one > "\x7f" else "\\u007f" for one in text
+    )
