@@ -48,7 +48,10 @@ def _lines(key: str, value: Any) -> Iterator[str]:
 
 def _json(value: Any) -> str:
     """JSON in which everything that YAML takes for a line's end, or does not take at all, is escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(
-        one if one.isprintable() else json.dumps(one)[1:-1] if one > "\x7f" else "\\u007f" for one in text
-    )
+    return "".join(map(_escaped, json.dumps(value, ensure_ascii=False)))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
