@@ -121,6 +121,14 @@ class LoadedModel:
             return None
         return int(self.tokenizer.bos_token_id)
 
+    @property
+    def first_context(self) -> int | None:
+        """What a decoder reads before a text's first token: BOS, or EOS where the tokenizer has no BOS."""
+        if self.family != "decoder" or self.bos is not None:
+            return self.bos
+        eos = self.tokenizer.eos_token_id
+        return None if eos is None else int(eos)
+
     @cached_property
     def max_length(self) -> int:
         """Tokens that fit into the context window."""
@@ -144,6 +152,10 @@ class LoadedModel:
         if text not in self._encodings:
             self._encodings[text] = self._encode(text)
         return self._encodings[text]
+
+    def encode_plain(self, text: str) -> tuple[int, ...]:
+        """Tokenise a text as the tokenizer does by itself, with the special tokens that it adds, or none."""
+        return tuple(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
     def _encode(self, text: str) -> Encoding:
         found = self.tokenizer(
