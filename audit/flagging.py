@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.config import RunConfig
+from audit.multiplicity import benjamini_hochberg
 from audit.results import Estimate, Label
-from audit.statistics import benjamini_hochberg
 
 Array = npt.NDArray[np.float64]
 

@@ -1,13 +1,9 @@
-"""Models with a known truth: which heads were given which part in a bias."""
+"""What is planted into a model of which the truth shall be known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from audit.pairs import Pair
-from audit.protocols import Model
 from audit.results import Label
 
 Place = tuple[int, int]
@@ -45,29 +41,3 @@ class Planting:
             ("acts", self.actors),
         )
         return tuple(label for label, count in counts for _ in range(count))
-
-
-@dataclass(frozen=True, slots=True)
-class PlantedModel:
-    """A model and the truth about it.
-
-    Args:
-        model: ready to be measured.
-        truth: (layer, head) → the label that an audit must give it; all other heads have none.
-    """
-
-    model: Model
-    truth: Mapping[Place, Label]
-
-
-class Planter(Protocol):
-    """Builds models with planted heads (entry points ``evenhand.planters``)."""
-
-    name: str
-
-    def plant(self, pairs: Sequence[Pair], planting: Planting) -> PlantedModel:
-        """Build a model that knows the words of the pairs.
-
-        Raises:
-            InputError: the pairs have words or mentions that nothing can be planted for.
-        """

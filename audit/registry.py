@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from audit.errors import InputError
 
 if TYPE_CHECKING:
-    from audit.protocols import Backend, Probe, Report
+    from audit.protocols import Backend, Planter, Probe, Report
 
 Part = TypeVar("Part")
 
@@ -88,6 +88,7 @@ class Door(Generic[Part]):
 PROBES: Door[Probe] = Door("probe", "evenhand.probes", "Probe")
 REPORTS: Door[Report] = Door("report", "evenhand.reports", "Report")
 BACKENDS: Door[Backend] = Door("backend", "evenhand.backends", "Backend")
+PLANTERS: Door[Planter] = Door("planter", "evenhand.planters", "Planter")
 
 
 def _published(group: str) -> Mapping[str, list[EntryPoint]]:

@@ -175,34 +175,6 @@ def sign_flip(values: Array, seed: int, draws: int | None = None, q: float = 0.0
     return np.where(np.isnan(values).all(axis=0), np.nan, p)
 
 
-def benjamini_hochberg(p: Array, m: int | None = None) -> Array:
-    """Adjusted p that control the false discovery rate, `min_{j≥i} m·p_(j)/j` (Benjamini & Hochberg 1995).
-
-    >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03])).tolist()
-    [0.03, 0.04, nan, 0.04]
-
-    Args:
-        p: `[M]` p values; NaN stays NaN and does not count.
-        m: number of tests, where some that were made are not among `p`; default: those not NaN.
-    Returns:
-        `[M]` adjusted p, at most 1.
-    Raises:
-        ValueError: a p outside [0, 1], or m below the number of tests.
-    """
-    p = np.asarray(p, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(p))
-    m = len(known) if m is None else m
-    if m < len(known) or ((p[known] < 0) | (p[known] > 1)).any():
-        raise ValueError(
-            f"{len(known)} p values in [0, 1] and at least as many tests (got m={m}) are expected"
-        )
-    order = known[np.argsort(p[known], kind="stable")]
-    scaled = p[order] * m / np.arange(1, len(order) + 1)
-    adjusted = np.full(p.shape, np.nan)
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return adjusted
-
-
 def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Interval of a share (Wilson 1927).
 
@@ -227,6 +199,28 @@ def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, floa
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
     return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def clopper_pearson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact one-sided bounds of a share, each of the given level (Clopper & Pearson 1934).
+
+    >>> [round(bound, 3) for bound in clopper_pearson(0, 90, 0.99)]
+    [0.0, 0.05]
+
+    Args:
+        successes: 0 to n.
+        n: trials.
+        level: chance that the share lies above the lower bound, and that it lies below the upper one.
+    Returns:
+        Lower and upper bound; 0 and 1 without a trial.
+    Raises:
+        ValueError: successes outside 0 … n.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}; expected 0 to {n}")
+    low = float(special.betaincinv(successes, n - successes + 1, 1 - level)) if successes else 0.0
+    high = float(special.betaincinv(successes + 1, n - successes, level)) if successes < n else 1.0
+    return low, high
 
 
 def _checked(values: Array, *factors: Sequence[Hashable]) -> Array:

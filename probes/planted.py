@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,12 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from audit.errors import InputError
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
-from audit.planting import Place, PlantedModel, Planting
+from audit.planting import Place, Planting
+from audit.protocols import PlantedModel
+from audit.results import Label
 from probes.model import LoadedModel
 from probes.planted_weights import HEADS, INNER, LAYERS, POSITIONS, WIDTH, Part, Word, make_weights
+from probes.quiet import quiet
 from probes.route import ROUTE
 
 _UNKNOWN, _FIRST, _END = "<unk>", "<s>", "</s>"
@@ -26,44 +29,32 @@ class PlantedGpt2:
     name = "gpt2"
 
     def plant(self, pairs: Sequence[Pair], planting: Planting) -> PlantedModel:
-        """Build the model in memory, with its attention routed as that of a loaded one.
+        """Build the model in memory, its attention routed as that of a loaded one.
 
         Raises:
             InputError: the pairs have mentions that nothing can be planted for.
         """
-        net, tokenizer, truth = build(pairs, planting)
+        net, tokenizer, truth = _build(pairs, planting)
         net.set_attn_implementation(ROUTE)
-        model = LoadedModel(f"planted-{planting.seed}", net, tokenizer, "decoder", {})
-        return PlantedModel(model, {place: part.label for place, part in truth.items()})
+        return PlantedModel(LoadedModel(f"planted-{planting.seed}", net, tokenizer, "decoder", {}), truth)
+
+    def save(self, folder: Path, pairs: Sequence[Pair], planting: Planting) -> Mapping[Place, Label]:
+        """Save the model as any model is: configuration, safetensors, fast tokenizer.
+
+        Raises:
+            InputError: the pairs have mentions that nothing can be planted for.
+        """
+        net, tokenizer, truth = _build(pairs, planting)
+        with quiet():
+            net.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        return truth
 
 
-def save_planted(folder: Path, pairs: Sequence[Pair], planting: Planting) -> dict[Place, Part]:
-    """Save the model as any model is: configuration, safetensors, fast tokenizer.
-
-    Args:
-        folder: where to; it is made.
-        pairs: what the model will be audited with.
-        planting: what to plant.
-    Returns:
-        The planted heads by (layer, head).
-    """
-    net, tokenizer, truth = build(pairs, planting)
-    net.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return truth
-
-
-def build(
+def _build(
     pairs: Sequence[Pair], planting: Planting
-) -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast, dict[Place, Part]]:
-    """Draw places and weights and put them into a network.
-
-    Args:
-        pairs: whose words are the vocabulary; which noun is tied to which arm is taken from them.
-        planting: what to plant.
-    Returns:
-        The network, its word-level tokenizer, and the planted heads by (layer, head).
-    """
+) -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast, dict[Place, Label]]:
+    """Draw places, directions and weights and put them into a network that knows the words of the pairs."""
     tokenizer, words = _vocabulary(pairs)
     rng = np.random.default_rng(planting.seed)
     places = rng.choice(LAYERS * HEADS, size=len(planting.labels), replace=False)
@@ -79,7 +70,7 @@ def build(
     unknown = net.load_state_dict(values, strict=False).unexpected_keys
     if unknown:
         raise KeyError(f"GPT-2 has no parameters {unknown}")
-    return net, tokenizer, parts
+    return net, tokenizer, {place: part.label for place, part in parts.items()}
 
 
 def _config(vocabulary: int) -> GPT2Config:

@@ -42,7 +42,7 @@ _CODE = np.array([1.0, -1.0])
 _LEVEL = 2.0
 
 _READ_NOISE = 1.2 / np.sqrt(WIDTH)
-_WRITE_NOISE = 0.04
+_WRITE_NOISE = {"output": 0.04, "scratch": 0.02}
 #: Noise that planted heads look through, as a share of that of other heads.
 _HUM = 0.25
 
@@ -171,7 +171,7 @@ def _writing(rows: int, blocks: Sequence[str], rng: np.random.Generator) -> Arra
     """Noise that writes into some blocks, a sum of 0 into each."""
     matrix = np.zeros((rows, WIDTH))
     for block in blocks:
-        matrix[:, BLOCKS[block]] = _zero_sum(_WRITE_NOISE * rng.standard_normal((rows, _width(block))))
+        matrix[:, BLOCKS[block]] = _zero_sum(_WRITE_NOISE[block] * rng.standard_normal((rows, _width(block))))
     return matrix
 
 
@@ -180,4 +180,5 @@ def _zero_sum(rows: Array) -> Array:
 
 
 def _width(block: str) -> int:
-    return BLOCKS[block].stop - BLOCKS[block].start
+    start, stop = BLOCKS[block].start, BLOCKS[block].stop
+    return int(stop) - int(start)
