@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from audit.config import CausalSettings, RunConfig
 from audit.errors import StoreError
@@ -21,6 +21,9 @@ from audit.registry import PLANTERS, PROBES
 from audit.results import Label
 from audit.runner import measure
 from audit.statistics import clopper_pearson
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUITE = "selfcheck"
 LEVEL = 0.99
@@ -145,20 +148,18 @@ def measuring_config(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"probes": _PROBES, "causal": CausalSettings(heads="all"), "detail": 0})
 
 
-def audit_planted(
-    planted: PlantedModel, seed: int, pairs: Sequence[Pair], probes: Sequence[Probe], config: RunConfig
+def judge(
+    planted: PlantedModel, seed: int, pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig
 ) -> PlantedAudit:
-    """Audit a planted model through the one loop over pairs and the one rule for heads.
+    """Set what the one rule for heads says beside the truth.
 
     Args:
-        planted: the model and its truth.
+        planted: the model.
         seed: of the model, for the record.
-        pairs: treatment pairs of one contrast.
-        probes: attention and causal.
-        config: how to measure, and the rule.
+        pairs, heads: the tables of what was measured on it.
+        config: the rule.
     """
-    tables = measure(planted.model, pairs, probes, config, Watcher(quiet=True))
-    found = analyse_heads(tables.pairs(), tables.heads(), config)
+    found = analyse_heads(pairs, heads, config)
     labels = {(head.layer, head.head): head.label for head in found}
     flagged = frozenset((head.layer, head.head) for head in found if head.flagged)
     return PlantedAudit(seed, planted.truth, labels, flagged)
@@ -183,11 +184,12 @@ def audit_plantings(
         watcher: told of every model.
     """
     treatments = [pair for pair in pairs if pair.kind == "treatment"]
-    rounds = watcher.track("models with a known truth", [treatments] * len(plantings))
-    return [
-        audit_planted(planter.plant(pairs, planting), planting.seed, each, probes, config)
-        for planting, each in zip(plantings, rounds, strict=True)
-    ]
+    audits = []
+    for planting, each in zip(plantings, watcher.track("models", [treatments] * len(plantings)), strict=True):
+        planted = planter.plant(pairs, planting)
+        tables = measure(planted.model, each, probes, config, Watcher(quiet=True))
+        audits.append(judge(planted, planting.seed, tables.pairs(), tables.heads(), config))
+    return audits
 
 
 def tally(audits: Iterable[PlantedAudit]) -> Tally:

@@ -96,7 +96,7 @@ def make_weights(
     unembedding[:, BLOCKS["leaning"]] = embedding[:, BLOCKS["tie"]]
     positions = np.zeros((POSITIONS, WIDTH))
     positions[:, BLOCKS["scratch"]] = _zero_sum(0.3 * rng.standard_normal((POSITIONS, _width("scratch"))))
-    weights = {
+    weights: dict[str, Array] = {
         "transformer.wte.weight": embedding,
         "transformer.wpe.weight": positions,
         "lm_head.weight": unembedding,
@@ -161,7 +161,7 @@ def _read_code(matrix: Array, block: str, column: int, weight: float) -> None:
 
 def _reading(columns: int, rng: np.random.Generator) -> Array:
     """Noise that reads everything but the blocks that must stay unseen."""
-    matrix = _READ_NOISE * rng.standard_normal((WIDTH, columns))
+    matrix: Array = _READ_NOISE * rng.standard_normal((WIDTH, columns))
     for block in _UNSEEN:
         matrix[BLOCKS[block]] = 0.0
     return matrix
@@ -176,7 +176,8 @@ def _writing(rows: int, blocks: Sequence[str], rng: np.random.Generator) -> Arra
 
 
 def _zero_sum(rows: Array) -> Array:
-    return np.asarray(rows - rows.mean(axis=1, keepdims=True))
+    centred: Array = rows - rows.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _width(block: str) -> int:
