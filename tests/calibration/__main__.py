@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.calibration import planted
+from tests.calibration import nulls, planted
 
 PARTS: dict[str, Callable[[], None]] = {
     "planted": planted.run_planted,
     "doses": planted.run_doses,
+    "demo": nulls.run_demo,
+    "untrained": nulls.run_untrained,
 }
 
 
