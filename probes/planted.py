@@ -97,7 +97,8 @@ def _vocabulary(pairs: Sequence[Pair]) -> tuple[PreTrainedTokenizerFast, list[Wo
     words = {word for text in texts for word, _ in split.pre_tokenize_str(text)}
     if missing := sorted(known.keys() - words):
         told = f"{missing[0]!r} is not one word; heads can be planted only for mentions of one word"
-        raise InputError.single(told, pairs[0].file)
+        pair = next(pair for pair in pairs if missing[0] in _mentions(pair))
+        raise InputError.single(told, pair.file, pair.line)
     order = [_UNKNOWN, _FIRST, _END, *sorted(words)]
     inner = Tokenizer(models.WordLevel({word: n for n, word in enumerate(order)}, unk_token=_UNKNOWN))
     inner.pre_tokenizer = split
@@ -117,6 +118,10 @@ def _known(pairs: Sequence[Pair]) -> dict[str, Word]:
             if noun := _mention(pair.a, name):
                 known.setdefault(noun, Word(tie=tie if pair.directed else 0, candidate=True))
     return known
+
+
+def _mentions(pair: Pair) -> set[str | None]:
+    return {_mention(text, name) for text in (pair.a, pair.b) for name in text.mentions}
 
 
 def _mention(text: Text, name: str) -> str | None:

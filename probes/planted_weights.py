@@ -151,7 +151,7 @@ def _head(part: Part | None, dose: float, rng: np.random.Generator) -> tuple[Arr
         output[:, BLOCKS["dead"]] = 0.1 * _zero_sum(rng.standard_normal((HEAD_WIDTH, _width("dead"))))
     else:
         written = part.sign if part.label == "carries" else -part.sign
-        output[:, BLOCKS["output"]] = 0.1 * written * np.eye(HEAD_WIDTH)
+        output[:, BLOCKS["output"]] = 0.1 * written * _zero_sum(np.eye(HEAD_WIDTH))
     return query, key, value, output
 
 
