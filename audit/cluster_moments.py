@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,12 @@ from scipy import sparse
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+
+
+def level_codes(levels: Sequence[Hashable]) -> Indices:
+    """Number the levels of a factor in the order in which they come: `[U]` from 0."""
+    seen: dict[Hashable, int] = {}
+    return np.array([seen.setdefault(level, len(seen)) for level in levels], dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,20 @@ class Units:
     clusters: tuple[str, ...]
     items: tuple[str, ...]
 
+    def means(self, values: Array) -> Array:
+        """Average the pairs of each unit.
+
+        Args:
+            values: `[P, M]` one row per pair, in the order of `pairs`.
+        Returns:
+            `[U, M]`; NaN where a pair of the unit is.
+        """
+        count = len(self.clusters)
+        member = sparse.csr_array(
+            (np.ones(len(self.of)), (self.of, np.arange(len(self.of)))), (count, len(self.of))
+        )
+        return np.asarray(member @ values) / np.bincount(self.of, minlength=count)[:, None]
+
     def fit(self, values: Array) -> tuple[Fit, npt.NDArray[np.int64]]:
         """Average the pairs of each unit and fit the units' means, both factors random.
 
@@ -38,12 +52,7 @@ class Units:
         Returns:
             The fit over M measures, and `[M]` the pairs behind each.
         """
-        count = len(self.clusters)
-        size = np.bincount(self.of, minlength=count)
-        member = sparse.csr_array(
-            (np.ones(len(self.of)), (self.of, np.arange(len(self.of)))), (count, len(self.of))
-        )
-        means = np.asarray(member @ values) / size[:, None]
+        means, size = self.means(values), np.bincount(self.of, minlength=len(self.clusters))
         defined = ~np.isnan(means)
         kept = np.flatnonzero(defined.any(axis=1))
         levels = ([labels[unit] for unit in kept] for labels in (self.clusters, self.items))

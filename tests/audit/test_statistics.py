@@ -170,13 +170,18 @@ def test_simultaneous_bound_is_bonferronis() -> None:
         np.testing.assert_allclose(found[1], expected[1])
 
 
-@pytest.mark.parametrize("df", [19, 200])
-@pytest.mark.parametrize("alpha", [0.05, 0.001])
+@pytest.mark.parametrize("df", [4, 19, 200])
+@pytest.mark.parametrize("alpha", [0.05, 0.001, 0.05 / 540])
 def test_the_detectable_effect_is_detected_with_the_power_asked_for(df: int, alpha: float) -> None:
     found = float(minimum_detectable_effect(np.array([0.2]), np.array([df]), alpha, 0.8)[0])
-    assert found == pytest.approx((stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(0.8, df)) * 0.2)
     power = stats.nct.sf(stats.t.ppf(1 - alpha / 2, df), df, found / 0.2)
-    assert power == pytest.approx(0.8, abs=0.03)
+    assert power == pytest.approx(0.8, abs=1e-4)
+
+
+def test_without_degrees_of_freedom_nothing_is_detectable() -> None:
+    found = minimum_detectable_effect(np.array([0.1, 0.2, 0.3]), np.array([19, 0, 19]), 0.05, 0.8)
+    assert np.isnan(found).tolist() == [False, True, False]
+    assert found[2] == pytest.approx(3 * found[0])
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (57, 240)])

@@ -26,7 +26,7 @@ from tests.calibration.ledger import Row, drawn, write_figures
 #: With one false audit of 150 the one-sided 99 % bound is .044; of 100 it would be .065.
 SEEDS = 150
 DOSES = (0.5, 0.25, 0.125, 0.0625, 0.03125)
-DOSE_SEEDS = 30
+DOSE_SEEDS = 20
 QUICK = measuring_config(load_config("quick")[0])
 #: The preset's rule; and the same with no floor under bias and effect, so that the test alone decides.
 RULES: dict[str, RunConfig] = {
