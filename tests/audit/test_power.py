@@ -6,41 +6,25 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from audit.cli import main
 from audit.config import Check, RunConfig
 from audit.heads import analyse_heads
-from audit.latin_square import latin_square
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
 from audit.power import Components, Design, smallest_design, variance_components
 from audit.power_plan import power_needs
-from audit.statistics import two_way
 from audit.store import RunFolder
 from tests.audit.simulated import CARRIER, simulate, simulate_outputs
+from tests.calibration.coverage import as_seen, normal_sample, simulated_power
 from tests.conftest import Told
 
-Array = npt.NDArray[np.float64]
 ALPHA, POWER = 0.05, 0.8
 TRUE = Components(0.1, 0.4, 0.5, 0.0, 0.0)
 
 
-def noise(
-    design: Design, components: Components, columns: int, seed: int
-) -> tuple[Array, list[int], list[int]]:
-    """Normal data of a design with given components, and its templates and items."""
-    rng = np.random.default_rng(seed)
-    rows = [latin_square(t, design.items, design.per_template) for t in range(design.templates)]
-    template, item = np.repeat(np.arange(design.templates), design.per_template), np.concatenate(rows)
-    values = np.sqrt(components.template) * rng.standard_normal((design.templates, columns))[template]
-    values += np.sqrt(components.item) * rng.standard_normal((design.items, columns))[item]
-    values += np.sqrt(components.rest) * rng.standard_normal((len(template), columns))
-    return values, template.tolist(), item.tolist()
-
-
 def test_components_are_recovered() -> None:
-    found = variance_components(*noise(Design(20, 20, 6), TRUE, 4000, seed=1))
+    found = variance_components(*normal_sample(Design(20, 20, 6), TRUE, 4000, seed=1))
     means = np.mean([[each.template, each.item, each.rest] for each in found], axis=0)
     # Negative estimates count as 0, which lifts the mean of the smallest a little.
     np.testing.assert_allclose(means, [0.1, 0.4, 0.5], atol=0.02)
@@ -48,7 +32,7 @@ def test_components_are_recovered() -> None:
 
 @pytest.mark.parametrize("design", [Design(20, 20, 6), Design(30, 12, 4), Design(12, 24, 6)])
 def test_the_mean_varies_as_planned(design: Design) -> None:
-    values, _, _ = noise(design, TRUE, 20_000, seed=2)
+    values, _, _ = normal_sample(design, TRUE, 20_000, seed=2)
     assert TRUE.standard_error(design) == pytest.approx(values.mean(axis=0).std(), rel=0.02)
 
 
@@ -65,33 +49,20 @@ def test_the_mean_varies_as_planned(design: Design) -> None:
 def test_the_planned_effect_is_found_as_often_as_planned(
     design: Design, components: Components, alpha: float
 ) -> None:
-    values, template, item = noise(design, components, 6000, seed=3)
     effect = as_seen(components, design).detectable(design, alpha, POWER)
-    found = float(np.mean(two_way(values + effect, template, item).p < alpha))
+    found = simulated_power(design, components, effect, alpha)
     assert found == pytest.approx(POWER, abs=0.03)
-
-
-def as_seen(components: Components, design: Design) -> Components:
-    """With the skewness that samples of normal data have: E[γ²] = 6 k (k-1) / ((k-2)(k+1)(k+3))."""
-    seen = [6 * k * (k - 1) / ((k - 2) * (k + 1) * (k + 3)) for k in (design.templates, design.items)]
-    return Components(components.template, components.item, components.rest, *seen)
 
 
 def test_where_neither_factor_matters_the_test_is_conservative_and_the_plan_a_little_hopeful() -> None:
     """`V` is then the larger of two noisy variances; components at least 0 make up for most of it."""
     design, nothing = Design(24, 24, 6), Components(0.0, 0.0, 1.0, 0.0, 0.0)
-    values, template, item = noise(design, nothing, 6000, seed=3)
-    assert (
-        0.70
-        < np.mean(
-            two_way(values + as_seen(nothing, design).detectable(design, ALPHA, POWER), template, item).p
-            < ALPHA
-        )
-        < 0.8
-    )
-    estimated = variance_components(values[:, :500], template, item)
+    hopeful = as_seen(nothing, design).detectable(design, ALPHA, POWER)
+    assert 0.7 < simulated_power(design, nothing, hopeful, ALPHA) < POWER
+    values, template, item = normal_sample(design, nothing, 500, seed=4)
+    estimated = variance_components(values, template, item)
     effect = float(np.median([each.detectable(design, ALPHA, POWER) for each in estimated]))
-    assert np.mean(two_way(values + effect, template, item).p < ALPHA) == pytest.approx(POWER, abs=0.03)
+    assert simulated_power(design, nothing, effect, ALPHA) == pytest.approx(POWER, abs=0.03)
 
 
 def test_the_smallest_design_is_enough_and_one_less_is_not() -> None:

@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.calibration import nulls, planted
+from tests.calibration import coverage, nulls, planted
 
 PARTS: dict[str, Callable[[], None]] = {
     "planted": planted.run_planted,
     "doses": planted.run_doses,
     "demo": nulls.run_demo,
     "untrained": nulls.run_untrained,
+    "coverage": coverage.run_coverage,
+    "power": coverage.run_power,
 }
 
 
