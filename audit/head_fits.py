@@ -16,6 +16,8 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Contrast = tuple[str, str]
 
+#: The two rows that are read: the pronoun's, and the one that predicts the next word.
+ROWS = ("", "_next")
 #: Attention on both candidates together below which a head says nothing about them.
 LOW_MASS = 0.01
 
@@ -29,12 +31,16 @@ class Measured:
         pairs: `[H]` pairs behind each mean.
         total: `[H]` sum over the pairs of the units; NaN where no pair is defined.
         low: `[H]` share of the pairs with a value below ``LOW_MASS``.
+        levels: `[R]` factor and name of every level of the two factors.
+        sums: `[R, H]` residuals of the units, summed over each level.
     """
 
     fit: Fit
     pairs: npt.NDArray[np.int64]
     total: Array
     low: Array
+    levels: tuple[tuple[str, str], ...]
+    sums: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,8 @@ def _measured(units: Units, values: Array) -> Measured:
     known = ~np.isnan(own)
     count = known.sum(axis=0)
     total = np.where(count > 0, np.where(known, own, 0.0).sum(axis=0), np.nan)
-    return Measured(fit, pairs, total, (own < LOW_MASS).sum(axis=0) / np.maximum(count, 1))
+    low = (own < LOW_MASS).sum(axis=0) / np.maximum(count, 1)
+    return Measured(fit, pairs, total, low, *units.level_sums(own))
 
 
 def _note(controls: pd.DataFrame, contrast: Contrast) -> str:

@@ -108,23 +108,6 @@ def interval(fit: Fit, level: float | Array = 0.95) -> tuple[Array, Array]:
     return fit.mean - half, fit.mean + half
 
 
-def simultaneous_bound(fit: Fit, m: int, level: float = 0.95) -> tuple[Array, Array]:
-    """Intervals that all hold together with probability `level` (Bonferroni over m intervals).
-
-    Args:
-        fit: the means.
-        m: number of intervals, at least 1.
-        level: joint coverage.
-    Returns:
-        `[M]` lower and `[M]` upper bound.
-    Raises:
-        ValueError: m is below 1.
-    """
-    if m < 1:
-        raise ValueError(f"m is {m}; expected at least 1")
-    return interval(fit, 1 - (1 - level) / m)
-
-
 def minimum_detectable_effect(
     se: float | Array, df: int | npt.NDArray[np.int64], alpha: float, power: float
 ) -> Array:

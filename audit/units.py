@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from audit.cluster_moments import level_codes
 from audit.statistics import Fit, two_way
 
 Array = npt.NDArray[np.float64]
@@ -57,6 +58,30 @@ class Units:
         kept = np.flatnonzero(defined.any(axis=1))
         levels = ([labels[unit] for unit in kept] for labels in (self.clusters, self.items))
         return two_way(means[kept], *levels), size @ defined
+
+    def level_sums(self, values: Array) -> tuple[tuple[tuple[str, str], ...], Array]:
+        """Residuals of the units' means, summed over every level of either factor.
+
+        Args:
+            values: `[P, M]` one row per pair, in the order of `pairs`.
+        Returns:
+            `[R]` factor and name of the levels, and `[R, M]` the sums; what is NaN counts as 0.
+        """
+        means = self.means(values)
+        present = ~np.isnan(means)
+        n = np.maximum(present.sum(axis=0), 1)
+        residuals = np.where(present, means - np.where(present, means, 0.0).sum(axis=0) / n, 0.0)
+        names: list[tuple[str, str]] = []
+        sums: list[Array] = []
+        for factor, levels in (("template", self.clusters), ("item", self.items)):
+            codes = level_codes(levels)
+            member = sparse.csr_array(
+                (np.ones(len(codes)), (codes, np.arange(len(codes)))),
+                (codes.max(initial=-1) + 1, len(codes)),
+            )
+            names += [(factor, name) for name in dict.fromkeys(levels)]
+            sums.append(np.asarray(member @ residuals))
+        return tuple(names), np.concatenate(sums)
 
 
 def balanced_units(pairs: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> Units:

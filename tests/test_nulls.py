@@ -14,9 +14,10 @@ import pytest
 from audit.api import Request, run_audit
 from audit.config import RunConfig
 from audit.expand import expand
-from audit.heads import possible_heads, redirect
+from audit.heads import possible_heads
 from audit.loader import load_suite
 from audit.progress import Watcher
+from audit.redirect import redirect
 from audit.results import Verdict
 from probes.model import LoadedModel
 from tests.calibration.nulls import CONFIG, KINDS, QUICK, MeasuredOnce, own, random_directions, random_model

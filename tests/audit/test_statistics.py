@@ -16,7 +16,6 @@ from audit.statistics import (
     interval,
     minimum_detectable_effect,
     sign_flip,
-    simultaneous_bound,
     two_way,
     wilson,
 )
@@ -158,16 +157,6 @@ def test_p_is_below_alpha_exactly_when_the_interval_excludes_zero() -> None:
     fit = two_way(values, template.tolist(), item.tolist())
     low, high = interval(fit)
     np.testing.assert_array_equal(fit.p < 0.05, (low > 0) | (high < 0))
-
-
-def test_simultaneous_bound_is_bonferronis() -> None:
-    fit = small_fit()
-    for found, expected in (
-        (simultaneous_bound(fit, 1), interval(fit)),
-        (simultaneous_bound(fit, 20), interval(fit, 0.9975)),
-    ):
-        np.testing.assert_allclose(found[0], expected[0])
-        np.testing.assert_allclose(found[1], expected[1])
 
 
 @pytest.mark.parametrize("df", [4, 19, 200])

@@ -15,11 +15,12 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrain
 
 from audit.config import CausalSettings
 from audit.expand import expand
-from audit.heads import analyse_heads, possible_heads, redirect
+from audit.heads import analyse_heads, possible_heads
 from audit.loader import load_config, load_suite
 from audit.pairs import Pair
 from audit.progress import Watcher
 from audit.protocols import HeadChoice
+from audit.redirect import redirect
 from audit.results import HeadFinding
 from audit.runner import measure
 from audit.selfcheck import Share
