@@ -16,7 +16,7 @@ from audit.config import RunConfig
 from audit.effects import total_effect
 from audit.estimates import Reading, estimates
 from audit.results import Estimate, Finding
-from audit.statistics import wilson
+from audit.statistics import Flips, wilson
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]
@@ -60,7 +60,7 @@ class _Contrast:
 
     def mean(self, values: Array, missing: str, *, tested: bool = True, note: str = "") -> Estimate:
         """Mean over the units of `[P]` values."""
-        fit, pairs = self.units.fit(values[:, None])
+        fit, pairs = self.units.fit(values[:, None], Flips(self.config.seed) if tested else None)
         reading = Reading(self.config.power, tested=tested, missing=missing, note=note)
         return estimates(fit, pairs, reading)[0]
 

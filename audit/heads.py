@@ -51,7 +51,7 @@ def analyse_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -
     Returns:
         One finding per suite × contrast × stream × layer × head.
     """
-    blocks = head_blocks(pairs, heads, _FITTED)
+    blocks = head_blocks(pairs, heads, _FITTED, config)
     correction = _correction(blocks, config)
     return [
         finding
@@ -74,7 +74,7 @@ def possible_heads(
     Returns:
         Per suite and contrast the heads of either row (of any stream).
     """
-    blocks = head_blocks(pairs, heads, [f"bias{row}" for row in ROWS])
+    blocks = head_blocks(pairs, heads, [f"bias{row}" for row in ROWS], config)
     if config.causal.heads == "all":
         return {(block.suite, block.contrast): HeadChoice() for block in blocks}
     chosen: dict[tuple[str, Contrast], HeadChoice] = {}

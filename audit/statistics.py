@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from audit.errors import ShapeError
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
+#: With fewer random flips a p of .05 would be off by more than .005 at times.
+_FEWEST_FLIPS = 10_000
 # A spread below this many float64 roundings of the largest value is rounding, not variance.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
@@ -32,6 +34,7 @@ class Fit:
         units: `[M]` units that are not NaN.
         clusters, items: levels of the two factors over all units.
         method: how se and p were made.
+        seed: of the random generator, where chance made p.
     """
 
     mean: Array
@@ -42,6 +45,25 @@ class Fit:
     clusters: int
     items: int
     method: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """How many random sign-flips are made, and from which seed.
+
+    Args:
+        seed: of `numpy.random.Generator`.
+        draws: flips; all of them are made where they are not more.
+    """
+
+    seed: int
+    draws: int = _FEWEST_FLIPS
+
+    @classmethod
+    def enough(cls, seed: int, m: int, q: float) -> Flips:
+        """At least `10·m/q`, so that p can pass a correction over m tests."""
+        return cls(seed, max(math.ceil(10 * m / q), _FEWEST_FLIPS))
 
 
 def two_way(values: Array, templates: Sequence[Hashable], items: Sequence[Hashable]) -> Fit:
@@ -135,20 +157,35 @@ def minimum_detectable_effect(
     return np.asarray(shift * np.asarray(se, dtype=np.float64))
 
 
-def sign_flip(values: Array, seed: int, draws: int | None = None, q: float = 0.05) -> Array:
+def flipped(fit: Fit, values: Array, flips: Flips) -> Fit:
+    """The same means and intervals with p by sign-flips, for units that share neither template nor item.
+
+    Without two values that differ there is no p, as in the fit. The interval stays that of t.
+
+    Args:
+        fit: of the values.
+        values: `[U, M]`.
+        flips: how many, and their seed.
+    """
+    p = np.where(np.isnan(fit.p), np.nan, sign_flip(values, flips))
+    exact = len(values) < 63 and 2 ** len(values) <= flips.draws
+    how = "all" if exact else f"{flips.draws} drawn"
+    method = f"paired sign-flips of {len(values)} units ({how}); interval: {fit.method}"
+    return replace(fit, p=p, method=method, seed=None if exact else flips.seed)
+
+
+def sign_flip(values: Array, flips: Flips) -> Array:
     """Paired sign-flip test of means of 0 (Fisher 1935), for units of which no item recurs.
 
     The statistic is `|Σ_u ±y_u|`. All `2^U` flips are made when they are at most `draws`; else
     `p = (1 + count) / (1 + draws)` (Phipson & Smyth 2010), which is never 0.
 
-    >>> sign_flip(np.array([[1.0], [2.0], [3.0]]), seed=0).tolist()
+    >>> sign_flip(np.array([[1.0], [2.0], [3.0]]), Flips(seed=0)).tolist()
     [0.25]
 
     Args:
         values: `[U, M]` units × measures; NaN entries are left out.
-        seed: of `numpy.random.Generator`.
-        draws: random flips; default `10·M/q`, so that p can pass a correction over M measures.
-        q: false discovery rate that `draws` is chosen for.
+        flips: how many, and their seed.
     Returns:
         `[M]` two-sided p; NaN where a column holds no unit.
     Raises:
@@ -156,13 +193,12 @@ def sign_flip(values: Array, seed: int, draws: int | None = None, q: float = 0.0
     """
     values = _checked(values)
     filled = np.nan_to_num(values)
-    draws = math.ceil(10 * max(values.shape[1], 1) / q) if draws is None else draws
     # Sums in another order may differ by rounding: a tie counts as at least as large.
     bound = np.abs(filled.sum(axis=0)) - _ROUNDING * np.abs(filled).sum(axis=0)
     units = len(values)
-    exact = units < 63 and 2**units <= draws
-    total = 2**units if exact else draws
-    generator = np.random.default_rng(seed)
+    exact = units < 63 and 2**units <= flips.draws
+    total = 2**units if exact else flips.draws
+    generator = np.random.default_rng(flips.seed)
     count = np.zeros(values.shape[1])
     for start in range(0, total, 4096):
         size = min(4096, total - start)

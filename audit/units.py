@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from audit.cluster_moments import level_codes
-from audit.statistics import Fit, two_way
+from audit.statistics import Fit, Flips, flipped, two_way
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -45,11 +45,17 @@ class Units:
         )
         return np.asarray(member @ values) / np.bincount(self.of, minlength=count)[:, None]
 
-    def fit(self, values: Array) -> tuple[Fit, npt.NDArray[np.int64]]:
+    @property
+    def recur(self) -> bool:
+        """Whether any template or item is that of more than one unit."""
+        return min(len(set(self.clusters)), len(set(self.items))) < len(self.clusters)
+
+    def fit(self, values: Array, flips: Flips | None = None) -> tuple[Fit, npt.NDArray[np.int64]]:
         """Average the pairs of each unit and fit the units' means, both factors random.
 
         Args:
             values: `[P, M]` one row per pair, in the order of `pairs`; a unit with a NaN is left out.
+            flips: makes p where no template and no item recurs; None keeps the p of t there too.
         Returns:
             The fit over M measures, and `[M]` the pairs behind each.
         """
@@ -57,7 +63,10 @@ class Units:
         defined = ~np.isnan(means)
         kept = np.flatnonzero(defined.any(axis=1))
         levels = ([labels[unit] for unit in kept] for labels in (self.clusters, self.items))
-        return two_way(means[kept], *levels), size @ defined
+        fit = two_way(means[kept], *levels)
+        if flips is not None and not self.recur:
+            fit = flipped(fit, means[kept], flips)
+        return fit, size @ defined
 
     def level_sums(self, values: Array) -> tuple[tuple[tuple[str, str], ...], Array]:
         """Residuals of the units' means, summed over every level of either factor.

@@ -28,10 +28,12 @@ SEEDS = 150
 DOSES = (0.5, 0.25, 0.125, 0.0625, 0.03125)
 DOSE_SEEDS = 20
 QUICK = measuring_config(load_config("quick")[0])
-#: The preset's rule; and the same with no floor under bias and effect, so that the test alone decides.
+#: The preset's rule; the same with no floor under bias and effect, so that the test alone decides; other corrections.
 RULES: dict[str, RunConfig] = {
     "preset": QUICK,
     "no floors": QUICK.model_copy(update={"min_bias": 0.0, "min_nie": 0.0}),
+    "by": QUICK.model_copy(update={"correction": "by"}),
+    "max-t": QUICK.model_copy(update={"correction": "max-t"}),
 }
 
 DECIDED = (*RULES, "templates only")
