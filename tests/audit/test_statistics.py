@@ -229,9 +229,8 @@ def test_units_that_share_nothing_are_flipped_and_say_so() -> None:
     np.testing.assert_array_equal(flipped.se, plain.se)
     assert (plain.seed, flipped.seed) == (None, 5)
     assert flipped.method == f"paired sign-flips of 40 units (20000 drawn); interval: {plain.method}"
-    few = Units(np.arange(4), np.arange(4), names[:4], names[:4]).fit(
-        np.ones((4, 1)) + 0.1 * values[:4, :1], Flips(5)
-    )[0]
+    four = Units(np.arange(4), np.arange(4), names[:4], names[:4])
+    few = four.fit(np.ones((4, 1)) + 0.1 * values[:4, :1], Flips(5))[0]
     assert (few.p[0], few.seed) == (2 / 2**4, None)
     assert few.method.startswith("paired sign-flips of 4 units (all); interval: t")
     constant = four.fit(np.ones((4, 1)), Flips(5))[0]
