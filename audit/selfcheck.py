@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -255,8 +256,22 @@ def run_selfcheck(seeds: int, dose: float, config: RunConfig, watcher: Watcher) 
     probes, measured = [PROBES.get(name) for name in _PROBES], measuring_config(config)
     plantings = [Planting(seed, dose) for seed in range(seeds)]
     plantings += [Planting.nothing(seed) for seed in range(seeds)]
-    audits = audit_plantings(planter, plantings, pairs, probes, measured, watcher)
+    with _one_thread():
+        audits = audit_plantings(planter, plantings, pairs, probes, measured, watcher)
     return Outcome(dose, tally(audits[:seeds]), tally(audits[seeds:]))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Planted models are so small that threads only wait for each other, on a busy machine for minutes."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def save_planted(folder: Path, planting: Planting) -> None:
