@@ -232,18 +232,6 @@ def test_nothing_undefined_is_a_number(tables: Tables) -> None:
         assert HeadFinding.model_validate_json(finding.model_dump_json()) == finding
 
 
-def test_where_nothing_recurs_signs_are_flipped_from_the_recorded_seed(tables: Tables) -> None:
-    own = tables.pairs["cluster"] + tables.pairs["item"]
-    config = CONFIG.model_copy(update={"seed": 7})
-    found = analyse(Tables(tables.pairs.assign(cluster=own, item=own), tables.heads), config)
-    for finding in found.values():
-        for estimate in (finding.bias, finding.nie, finding.bias_next):
-            assert estimate.method.startswith("paired sign-flips of 120 units (10000 drawn); interval: t")
-            assert estimate.seed == 7
-        assert finding.jsd.seed is None
-    assert found[0, 0].flagged
-
-
 # --- which heads can be flagged --------------------------------------------------------------------
 
 
