@@ -97,7 +97,7 @@ class HeadFinding(Result):
     ``bias`` and ``nie`` belong to the pronoun's row, ``bias_next`` and ``nie_next`` to the row that
     predicts the next word. ``p_flag = max(p_bias, p_nie)`` of the same row, 1 where |bias| is below
     ``min_bias`` or the effect was not computed; ``p_adjusted`` is
-    corrected over all heads × rows × contrasts that could flag. ``bound`` and
+    Benjamini–Hochberg over all heads × rows × contrasts that could flag. ``bound`` and
     ``bound_next`` are 95 % upper bounds of |bias|, simultaneous over all of these tests: what the
     design cannot exclude.
     """
