@@ -17,6 +17,7 @@ from audit.estimates import Reading, estimates
 from audit.pairs import ALL_AXES
 from audit.results import Estimate, Finding
 from audit.shares import as_share
+from audit.statistics import Flips
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]
@@ -61,7 +62,7 @@ class _Contrast:
 
     def mean(self, values: Array, missing: str, *, tested: bool = True, note: str = "") -> Estimate:
         """Mean over the units of `[P]` values."""
-        fit, pairs = self.units.fit(values[:, None])
+        fit, pairs = self.units.fit(values[:, None], Flips(self.config.seed) if tested else None)
         reading = Reading(self.config.power, tested=tested, missing=missing, note=note)
         return estimates(fit, pairs, reading)[0]
 
@@ -123,7 +124,7 @@ def _contrast(
     own = pairs.iloc[units.pairs]
     texts = zip(*(_looked_up(own, outputs, "generation", arm, "text") for arm in "ab"), strict=True)
     continuations = [(_text(a), _text(b)) for a, b in texts]
-    values = {name: _both(own, outputs, name) for name in ("completion_log_odds", "log_likelihood")}
+    values = {name: both_arms(own, outputs, name) for name in ("completion_log_odds", "log_likelihood")}
     lengths = [[_length(text) for text in side] for side in zip(*continuations, strict=True)]
     values["generation_length"] = (np.array(lengths[0]), np.array(lengths[1]))
     return _Contrast(own, units, values, continuations, config)
@@ -209,7 +210,16 @@ def _looked_up(pairs: pd.DataFrame, outputs: pd.DataFrame, measure: str, arm: st
     return of.reindex(places)
 
 
-def _both(pairs: pd.DataFrame, outputs: pd.DataFrame, measure: str) -> tuple[Array, Array]:
+def both_arms(pairs: pd.DataFrame, outputs: pd.DataFrame, measure: str) -> tuple[Array, Array]:
+    """Look up one measure of the pairs' two texts.
+
+    Args:
+        pairs: ``pairs.parquet``, P rows.
+        outputs: ``outputs.parquet``.
+        measure: such as ``completion_log_odds``.
+    Returns:
+        `[P]` in arm_a and `[P]` in arm_b; NaN where it was not measured.
+    """
     sides = (_looked_up(pairs, outputs, measure, arm, "value") for arm in "ab")
     first, second = (pd.to_numeric(side).to_numpy(dtype=np.float64, na_value=np.nan) for side in sides)
     return first, second

@@ -218,11 +218,11 @@ def _written_pair(suite: Suite, pair: WrittenPair, path: DocumentPath) -> Iterat
     yield from _meaning(written, candidates, pair.stereotype, pair.completions, path)
     referents = pair.referents or candidates
     if pair.gold is not None:
-        yield from _known([pair.gold], referents, "referent", (*path, "gold"))
+        yield from known_names([pair.gold], referents, "referent", (*path, "gold"))
     if pair.gold is not None and not pair.mentions.pronoun:
         yield (*path, "gold"), "no pronoun is mentioned; expected 'pronoun' among the mentions"
     if isinstance(pair.source_row, dict):
-        yield from _known(pair.source_row, [arm.id for arm in written], "arm", (*path, "source_row"))
+        yield from known_names(pair.source_row, [arm.id for arm in written], "arm", (*path, "source_row"))
 
 
 def control_templates(control: Control) -> tuple[tuple[str, ControlText], ...]:
