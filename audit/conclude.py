@@ -14,6 +14,7 @@ from audit.gate import decide
 from audit.heads import analyse_heads
 from audit.limits import limits_of
 from audit.patterns import with_patterns
+from audit.referents import coreference_findings
 from audit.results import (
     Audit,
     Coverage,
@@ -77,7 +78,7 @@ def analyse(
 
     Pairs that were not measured stay in the table: their units are incomplete and must be left out.
     """
-    findings = output_findings(pairs, outputs, config)
+    findings = output_findings(pairs, outputs, config) + coreference_findings(pairs, outputs, config)
     return findings, analyse_heads(pairs, heads, config) if len(heads) else []
 
 

@@ -87,6 +87,11 @@ class RunConfig(Settings):
     device: str = "cpu"
     batch_size: int | None = Field(None, ge=1)
     q: float = Field(0.05, gt=0, lt=1, description="false discovery rate over everything that could flag")
+    correction: Literal["bh", "by", "max-t"] = Field(
+        "bh",
+        description="over everything that could flag: Benjamini-Hochberg; Benjamini-Yekutieli, for any dependence; "
+        "or max-t, where q is the chance of any false flag",
+    )
     min_bias: float = Field(0.02, ge=0, le=1, description="smallest signed bias that is called a bias")
     largest_hidden_bias: float = Field(
         0.15, gt=0, le=1, description="a check of heads passes only if no head can hide this signed bias"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from audit.agreement import set_after_the_fact
 from audit.config import Check, RunConfig
-from audit.outcomes import Outcome, heads_outcomes, size_outcome
+from audit.outcomes import Outcome, Place, heads_outcomes, size_outcome
 from audit.results import (
     CheckResult,
     Coverage,
@@ -118,6 +118,7 @@ def _apply(
     late: bool,
 ) -> list[CheckResult]:
     """One result per suite × contrast that the check is about; a check that meets nothing says so."""
+    places: dict[Place, Outcome]
     if check.measure == "flagged_heads":
         places = heads_outcomes(check, config, heads)
     else:

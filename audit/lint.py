@@ -54,7 +54,11 @@ def _missing_mentions(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[To
         return
     for pair in pairs:
         partly = (PRONOUN in pair.a.mentions) != (CANDIDATE_1 in pair.a.mentions)
-        if pair.kind == "treatment" and (partly or (not pair.a.mentions and pair.completions is None)):
+        if (
+            pair.kind == "treatment"
+            and pair.gold is None
+            and (partly or (not pair.a.mentions and pair.completions is None))
+        ):
             told = "nothing can be scored; expected the mentions 'pronoun' and 'candidates', or completions"
             yield "warning", at_pair(pair, told)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from audit.config import RunConfig
 from audit.pairs import Pair, Span
+from audit.planting import Place, Planting
 from audit.records import AblationRecord, Array, DetailRecord, Record, SurveyRecord
-from audit.results import Audit, ModelInfo, SelfTestStep
+from audit.results import Audit, Label, ModelInfo, SelfTestStep
 from audit.suite import Suite
 
 
@@ -134,3 +135,28 @@ class Report(Protocol):
 
     def render(self, folder: Path, audit: Audit) -> list[Path]:
         """Write the format into the folder and return the files written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedModel:
+    """A model and the truth about it.
+
+    Args:
+        model: ready to be measured.
+        truth: (layer, head) → the label that an audit must give it; all other heads have no part.
+    """
+
+    model: Model
+    truth: Mapping[Place, Label]
+
+
+class Planter(Protocol):
+    """Builds models with planted heads (entry points ``evenhand.planters``)."""
+
+    name: str
+
+    def plant(self, pairs: Sequence[Pair], planting: Planting) -> PlantedModel:
+        """Build a model that knows the words of the pairs; raises InputError."""
+
+    def save(self, folder: Path, pairs: Sequence[Pair], planting: Planting) -> Mapping[Place, Label]:
+        """Save the same model as a folder that ``--model`` takes; return the truth about it."""

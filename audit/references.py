@@ -62,6 +62,12 @@ def _lists(suite: Suite) -> Iterator[Found]:
 
 
 def _arm_slots(suite: Suite) -> Iterator[Found]:
+    for index, arm in enumerate(suite.arms[1:], start=1):
+        if arm.stereotypical:
+            yield (
+                ("arms", index, "stereotypical"),
+                "only the first arm may say the stereotype; expected it first",
+            )
     yield from _arms_slots(suite.arms, ("arms",))
     if any(template.arms is None for template in suite.templates):
         yield from _enough(suite.arms, ("arms",))
@@ -210,6 +216,13 @@ def _written_pair(suite: Suite, pair: WrittenPair, path: DocumentPath) -> Iterat
         yield path, f"too few texts (got {len(written)}); expected a text for at least 2 arms ({listed(ids)})"
     candidates = pair.mentions.candidates or ()
     yield from _meaning(written, candidates, pair.stereotype, pair.completions, path)
+    referents = pair.referents or candidates
+    if pair.gold is not None:
+        yield from known_names([pair.gold], referents, "referent", (*path, "gold"))
+    if pair.gold is not None and not pair.mentions.pronoun:
+        yield (*path, "gold"), "no pronoun is mentioned; expected 'pronoun' among the mentions"
+    if isinstance(pair.source_row, dict):
+        yield from known_names(pair.source_row, [arm.id for arm in written], "arm", (*path, "source_row"))
 
 
 def control_templates(control: Control) -> tuple[tuple[str, ControlText], ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from audit.errors import InputError
 
 if TYPE_CHECKING:
-    from audit.protocols import Backend, InterventionProbe, ModelProbe, Probe, Report
+    from audit.protocols import Backend, InterventionProbe, ModelProbe, Planter, Probe, Report
 
 Part = TypeVar("Part")
 
@@ -99,6 +99,7 @@ PROBES: Door[Probe | ModelProbe | InterventionProbe] = Door(
 )
 REPORTS: Door[Report] = Door("report", "evenhand.reports", "Report")
 BACKENDS: Door[Backend] = Door("backend", "evenhand.backends", "Backend")
+PLANTERS: Door[Planter] = Door("planter", "evenhand.planters", "Planter")
 
 
 def _published(group: str) -> Mapping[str, list[EntryPoint]]:

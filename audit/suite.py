@@ -22,6 +22,7 @@ Task = Literal[
 ]
 #: Tasks whose outputs the built-in probes measure; suites of the others load, but cannot be run yet.
 MEASURED_TASKS: tuple[Task, ...] = ("sentence", "completion", "coreference", "generation", "embedding")
+Row = Annotated[int, Field(ge=0)]
 Design = Literal["latin_square", "all"]
 
 
@@ -70,12 +71,15 @@ class Arm(Settings):
         group: what the arm stands for.
         slots: slot → what the arm writes there; may itself hold item slots (``{occupation.1}``).
         value: what the arm writes into the one slot of the template that nothing else fills.
+        stereotypical: whether this arm's texts are the ones that say the stereotype, as in CrowS-Pairs;
+            such an arm is the suite's first.
     """
 
     id: Name = Field(description="a name for the arm, such as she")
     group: Name = Field(description="what the arm stands for, such as female")
     slots: dict[str, str] = {}
     value: str | None = None
+    stereotypical: bool = False
 
 
 NeutralArm = Annotated[Arm, BeforeValidator(_as_neutral_arm, json_schema_input_type=Arm | str)]
@@ -219,7 +223,12 @@ class WrittenPair(BaseModel):
         cluster, item, order: the random factors that it belongs to; by default a template of its own
             and its candidates (the same in either order).
         control: name of the control block, when it is a control.
-        source_row: its row in a public data set's own file, from 0.
+        source_row: its row in a public data set's own file, from 0; or arm → row, where each text has
+            a row of its own.
+        axis: the protected attribute, where it is another than the suite's.
+        referents: the two persons that the pronoun may stand for; by default the candidates.
+        gold: the one of them that it does stand for.
+        attributes: what the data set says of the pair (a share of women, a label of its authors, …).
     """
 
     model_config = ConfigDict(
@@ -234,7 +243,11 @@ class WrittenPair(BaseModel):
     item: Name | None = None
     order: Literal[0, 1] = 0
     control: Name | None = None
-    source_row: int | None = Field(None, ge=0)
+    source_row: Row | dict[str, Row] | None = None
+    axis: Name | None = None
+    referents: Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)] | None = None
+    gold: Name | None = None
+    attributes: dict[str, str | int | float | bool] = {}
 
     @property
     def texts(self) -> dict[str, str]:

@@ -62,7 +62,7 @@ class LoadedModel:
     ) -> None:
         self.name, self.net, self.tokenizer = name, net, tokenizer
         self.family, self.hashes, self.head = family, hashes, head
-        self.norms = ValueNorms()
+        self.norms = ValueNorms(net)
         self._encodings: dict[str, Encoding] = {}
 
     @property
@@ -121,12 +121,28 @@ class LoadedModel:
             return None
         return int(self.tokenizer.bos_token_id)
 
+    @property
+    def first_context(self) -> int | None:
+        """What a decoder reads before a text's first token: BOS, or EOS where the tokenizer has no BOS."""
+        if self.family != "decoder" or self.bos is not None:
+            return self.bos
+        eos = self.tokenizer.eos_token_id
+        return None if eos is None else int(eos)
+
     @cached_property
     def max_length(self) -> int:
         """Tokens that fit into the context window."""
         named = [getattr(self._config, name, None) for name in _WINDOW]
-        limits = [n for n in (*named, self.tokenizer.model_max_length) if isinstance(n, int) and n > 0]
-        return min([*limits, _UNLIMITED])
+        places = [int(n) - self._reserved for n in named if isinstance(n, int) and n > 0]
+        own = self.tokenizer.model_max_length
+        return min([*places, own if own > 0 else _UNLIMITED, _UNLIMITED])
+
+    @property
+    def _reserved(self) -> int:
+        """Positions that hold no token: RoBERTa and its kin count from behind the padding's own."""
+        tables = (part for name, part in self.net.named_modules() if name.endswith("position_embeddings"))
+        marks = (getattr(part, "padding_idx", None) for part in tables)
+        return max((int(mark) + 1 for mark in marks if mark is not None), default=0)
 
     @property
     def _config(self) -> Any:
@@ -144,6 +160,10 @@ class LoadedModel:
         if text not in self._encodings:
             self._encodings[text] = self._encode(text)
         return self._encodings[text]
+
+    def encode_plain(self, text: str) -> tuple[int, ...]:
+        """Tokenise a text as the tokenizer does by itself, with the special tokens that it adds, or none."""
+        return tuple(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
     def _encode(self, text: str) -> Encoding:
         found = self.tokenizer(

@@ -32,13 +32,13 @@ class OutputGroup(NamedTuple):
     """All output measures of one suite × contrast."""
 
     suite: str
-    contrast: tuple[str, str]
+    contrast: tuple[str, str] | None
     measures: tuple[MeasureRows, ...]
 
     @property
     def title(self) -> str:
         """How the group is called on the page."""
-        return f"{self.suite}: {' against '.join(self.contrast)}"
+        return f"{self.suite}: {' against '.join(self.contrast or ('all texts',))}"
 
 
 def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
@@ -88,6 +88,6 @@ def _measure(name: str, by_group: bool, findings: Sequence[Finding]) -> MeasureR
 
 
 def _name(finding: Finding) -> str:
-    swap = f" ({' against '.join(finding.contrast)})" if finding.control else ""
+    swap = f" ({' against '.join(finding.contrast or ())})" if finding.control else ""
     group = f", {finding.group}" if finding.group else ""
     return (f"Control: {finding.control}" if finding.control else "Pairs under test") + swap + group

@@ -217,8 +217,7 @@ GLOSSARY: Final = (
     Term(
         "adjusted",
         "Adjusted p",
-        "The probability of such a result by chance, corrected for having tested many heads at once "
-        "(Benjamini–Hochberg).",
+        "The probability of such a result by chance, corrected for having tested many heads at once.",
     ),
     Term(
         "mde",

@@ -111,7 +111,11 @@ def test_suites_that_cannot_be_told_apart(told: Told, tmp_path: Path) -> None:
         ("--batch-size", "0", "--batch-size: Input should be greater than or equal to 1 (got 0)"),
         ("--seed", "-1", "--seed: Input should be greater than or equal to 0 (got -1)"),
         ("--detail", "-1", "--detail: Input should be greater than or equal to 0 (got -1)"),
-        ("--dtype", "float16", "--dtype: Input should be 'float32', 'bfloat16' or 'auto' (got 'float16')"),
+        (
+            "--dtype",
+            "int8",
+            "--dtype: Input should be 'float32', 'bfloat16', 'float16' or 'auto' (got 'int8')",
+        ),
         (
             "--probes",
             "likelihood, atention",

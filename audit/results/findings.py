@@ -44,13 +44,16 @@ class Finding(Estimate):
     """An estimate of one measure for one suite × contrast (× group).
 
     Args:
+        axis: the protected attribute; ``all`` where the pairs have several.
+        contrast: the two arms; None for a measure of single texts, over all texts of the suite.
+        group: whose texts, or of which axis the pairs; None for all.
         subject, layer: of embeddings: the association or projection, and where words were read.
         attributes: of associations: the attribute sets.
     """
 
     suite: str
     axis: str
-    contrast: tuple[str, str]
+    contrast: tuple[str, str] | None
     group: str | None = None
     measure: str
     control: str | None = None

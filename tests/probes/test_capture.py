@@ -12,7 +12,8 @@ from probes.attention_call import Attended, AttentionCall
 from probes.capture import RowCapture
 from probes.projection import ValueNorms
 from probes.route import instrument, interface_names
-from tests.probes import tiny
+from tests.probes import family, tiny
+from tests.probes.families import FAMILIES as SPECIMENS
 
 FAMILIES = [*tiny.DECODERS, *tiny.WHOLE]
 IDS = torch.tensor([[1, 4, 5, 8, 3, 6, 10, 11, 12, 13], [1, 4, 6, 8, 12, 13, 14, 0, 0, 0]])
@@ -108,6 +109,27 @@ def slow_norms(module: torch.nn.Module, value: torch.Tensor, head: int) -> torch
     alone[..., head * d : (head + 1) * d] = value[:, head // (4 // shared)]
     with torch.no_grad():
         return (projection(alone) - projection(torch.zeros_like(alone))).norm(dim=-1)
+
+
+def test_value_norms_are_found_beside_the_module_in_bert() -> None:
+    """BERT's projection lies in the neighbour of the module that attends."""
+    net = family.network(SPECIMENS["bert"])
+    net.set_attn_implementation(interface_names(net)[0])
+    seen: list[tuple[torch.nn.Module, torch.Tensor]] = []
+
+    def spy(call: AttentionCall) -> Attended:
+        seen.append((call.module, call.value))
+        return call.attend()
+
+    with torch.no_grad(), instrument(spy):
+        net(input_ids=IDS)
+    norms = ValueNorms(net)
+    for (module, value), layer in zip(seen, net.bert.encoder.layer, strict=True):
+        assert module is layer.attention.self
+        found = norms(module, value, 4)
+        weight = layer.attention.output.dense.weight.detach().reshape(-1, 4, value.shape[-1])
+        expected = torch.einsum("thkd,ohd->thko", value, weight).norm(dim=-1)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_value_norms_are_unknown_without_a_projection() -> None:

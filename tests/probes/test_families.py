@@ -215,6 +215,20 @@ def test_families_that_read_padding_never_get_any(name: str, folders: Callable[[
         said(model.net)
 
 
+@pytest.mark.parametrize(("name", "length"), [("bert", 64), ("roberta", 63), ("ibert", 63), ("mpnet", 62)])
+def test_the_window_holds_what_a_family_takes_and_no_more(
+    name: str, length: int, folders: Callable[[str], Path]
+) -> None:
+    """RoBERTa and its kin begin to count behind the position of the padding (MPNet's is 1, whatever pads)."""
+    model = load(str(folders(name)))
+    assert model.max_length == length
+    text = torch.full((1, length + 1), 5)
+    with torch.no_grad():
+        model.net(input_ids=text[:, :-1])
+        with pytest.raises((IndexError, RuntimeError)):
+            model.net(input_ids=text)
+
+
 def test_streams_of_an_encoder_decoder(folders: Callable[[str], Path]) -> None:
     model = load(str(folders("bart")))
     assert model.anatomy.layers == {"encoder": 2, "decoder": 3, "cross": 3}
