@@ -105,7 +105,9 @@ class HeadFinding(Result):
     ``min_bias`` or the effect was not computed; ``p_adjusted`` is
     Benjamini–Hochberg over all heads × rows × contrasts that could flag. ``bound`` and
     ``bound_next`` are 95 % upper bounds of |bias|, simultaneous over all of these tests: what the
-    design cannot exclude.
+    design cannot exclude. Where the gold referent is known: ``coreference_accuracy`` of the pronoun's
+    row beside that of the nearest and of the first mention, and ``accuracy_gap``, with less against the
+    stereotype; None elsewhere.
     """
 
     suite: str
@@ -135,6 +137,10 @@ class HeadFinding(Result):
     preference_a: float | None = None
     preference_b: float | None = None
     mass: float | None = None
+    coreference_accuracy: Estimate | None = None
+    accuracy_gap: Estimate | None = None
+    nearest_accuracy: float | None = None
+    first_accuracy: float | None = None
 
 
 class CheckResult(Result):

@@ -87,7 +87,8 @@ KEYS = (
         (
             HEAD + ARMS + SEED + "    hee: The Doctor. He\n",
             "jobs.yaml:14: pairs[0].hee: unknown key 'hee'; expected attributes, axis, cluster, "
-            "completions, control, gold, he, id, item, mentions, order, referents, she, source_row or stereotype; did you mean 'he'?",
+            "completions, control, gold, he, id, item, mentions, order, referents, she, "
+            "source_row or stereotype; did you mean 'he'?",
         ),
         (
             HEAD + ARMS + SEED.replace("he: Doctor}", "him: Doctor}"),
