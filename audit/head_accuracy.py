@@ -121,7 +121,8 @@ def _accuracies(
     gap = np.where(gold.directed[:, None], with_tie, np.nan)
     accuracy = _estimates(gold.units, (right[0] + right[1]) / 2, config, _NOT_READ, _NOTE)
     gaps = _estimates(gold.units, gap, config, _NOT_READ if gold.directed.any() else _NO_TIE, _GAP_NOTE)
-    for (layer, head), mean, difference in zip(grid.columns.to_list(), accuracy, gaps, strict=True):
+    layers, numbers = (grid.columns.get_level_values(name).to_numpy() for name in ("layer", "head"))
+    for layer, head, mean, difference in zip(layers, numbers, accuracy, gaps, strict=True):
         yield (
             int(layer),
             int(head),

@@ -51,6 +51,25 @@ def test_the_network_is_given_back_as_it_was() -> None:
     assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
 
 
+def test_a_kernel_without_float64_is_left_to_float32() -> None:
+    model = tiny.decoder()
+    block = next(module for module in model.net.modules() if isinstance(module, torch.nn.ModuleList))[1]
+    seen = []
+
+    def narrow(_module: object, args: tuple[torch.Tensor, ...]) -> None:
+        seen.append(args[0].dtype)
+        if args[0].dtype == torch.float64:
+            raise RuntimeError("expected Float32, got Double")
+
+    block.mlp.register_forward_pre_hook(narrow)
+    ids = torch.tensor([IDS[0]])
+    plain = model.net.base_model(input_ids=ids)[0]
+    for _ in range(2):
+        with float64_blocks(model.net):
+            assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
+    assert seen == [torch.float32, torch.float64, torch.float32, torch.float32]
+
+
 def test_a_pass_that_fails_gives_the_network_back() -> None:
     model = tiny.decoder()
     block = next(module for module in model.net.modules() if isinstance(module, torch.nn.ModuleList))[1]
