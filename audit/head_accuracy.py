@@ -13,6 +13,7 @@ from audit.config import RunConfig
 from audit.estimates import Reading, estimates
 from audit.mentions import differing_spans, whole_words
 from audit.results import Estimate, HeadFinding
+from audit.shares import as_share
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]
@@ -20,7 +21,10 @@ Place = tuple[str, tuple[str, str], str, int, int]
 
 _NO_TIE = "the suite ties no candidate to an arm, so no text is with or against a stereotype"
 _NOT_READ = "the pronoun's row was not read"
-_NOTE = "of the two candidates the one that the pronoun's row attends to more, in both texts of each pair"
+_NOTE = (
+    "texts in which the pronoun's row attends to the gold referent more than to the other candidate; "
+    "interval: Wilson on the effective number of pairs; described, not tested"
+)
 _GAP_NOTE = "texts whose arm is tied to the gold referent, less the others"
 
 
@@ -119,7 +123,8 @@ def _accuracies(
         right.append(np.where(np.isnan(lean), np.nan, lean > 0))
     with_tie = np.where(gold.first_is_gold[:, None], right[0] - right[1], right[1] - right[0])
     gap = np.where(gold.directed[:, None], with_tie, np.nan)
-    accuracy = _estimates(gold.units, (right[0] + right[1]) / 2, config, _NOT_READ, _NOTE)
+    centred = _estimates(gold.units, (right[0] + right[1]) / 2 - 0.5, config, _NOT_READ, _NOTE)
+    accuracy = [as_share(found, _NOTE) for found in centred]
     gaps = _estimates(gold.units, gap, config, _NOT_READ if gold.directed.any() else _NO_TIE, _GAP_NOTE)
     layers, numbers = (grid.columns.get_level_values(name).to_numpy() for name in ("layer", "head"))
     for layer, head, mean, difference in zip(layers, numbers, accuracy, gaps, strict=True):

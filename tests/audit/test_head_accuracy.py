@@ -72,6 +72,10 @@ def test_accuracy_and_gap_equal_counting() -> None:
         assert finding.accuracy_gap is not None
         assert finding.coreference_accuracy.estimate == pytest.approx(accuracy)
         assert finding.coreference_accuracy.n == 24
+        low, high = finding.coreference_accuracy.ci_low, finding.coreference_accuracy.ci_high
+        assert low is not None
+        assert high is not None
+        assert 0 <= low < accuracy < high <= 1
         assert finding.accuracy_gap.estimate == pytest.approx(gap)
 
 
