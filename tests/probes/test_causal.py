@@ -89,7 +89,6 @@ def test_effects_equal_one_by_one_patching(family: str, names: tuple[str, str]) 
     assert max(found) > 1e-3
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     "names", [("nurse", "doctor"), ("hairdresser", "plumber")], ids=["single", "several"]
 )
@@ -112,7 +111,8 @@ def test_effects_of_layers_and_of_the_model_equal_patching_them_together(names: 
         isinstance(record, OutputRecord)
         for record in records(model, pair, heads=HeadChoice(frozenset({(0, 0)}), frozenset()))
     )
-=======
+
+
 def test_the_ratio_form_equals_one_by_one_patching() -> None:
     # Vig et al.: y = p(c_1)/p(c_2), NIE = y(x; A_h of x')/y(x) − 1, NDE = y(x'; A_h of x)/y(x) − 1.
     model = tiny.decoder("gpt2")
@@ -128,7 +128,6 @@ def test_the_ratio_form_equals_one_by_one_patching() -> None:
             forward = 2 * nie - total_effect(y_a, y_b) + nde
             assert float(ratio_effect(forward)) == pytest.approx(indirect, abs=1e-4)
             assert float(ratio_effect(nde)) == pytest.approx(direct, abs=1e-4)
->>>>>>> golden
 
 
 def test_exchanging_the_texts_flips_the_sign_and_a_batch_changes_nothing() -> None:
