@@ -176,13 +176,14 @@ def _results() -> ModuleType:
     """Load the result types by their file, so that no generic name enters the caller's process."""
     import importlib.util
 
-    file = _HOME / "audit" / "results.py"
+    file = _HOME / "audit" / "results" / "__init__.py"
     own = sys.modules.get("audit.results")
     if own is not None and own.__file__ and Path(own.__file__).resolve() == file:
         return own
     name = "_evenhand_results"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, file)
+        folder = [str(file.parent)]
+        spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=folder)
         if spec is None or spec.loader is None:
             raise ImportError(f"{file} cannot be loaded; reinstall evenhand", name=name)
         module = importlib.util.module_from_spec(spec)

@@ -13,7 +13,7 @@ from audit.config import Check, RunConfig
 from audit.errors import InputError
 
 #: Settings that decide whether a head is flagged; they carry no date of their own.
-RULES = ("q", "min_bias", "min_nie", "largest_hidden_bias", "power")
+RULES = ("q", "correction", "min_bias", "min_nie", "largest_hidden_bias", "power")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def read_agreement(manifest: Path) -> Agreement:
 def departures(agreed: RunConfig, chosen: RunConfig) -> tuple[str, ...]:
     """Every rule, check and waiver in which a decision differs from the run, one phrase each."""
     told = [
-        f"{name} {getattr(chosen, name):g} instead of {getattr(agreed, name):g}"
+        f"{name} {_shown(getattr(chosen, name))} instead of {_shown(getattr(agreed, name))}"
         for name in RULES
         if getattr(chosen, name) != getattr(agreed, name)
     ]
@@ -66,6 +66,10 @@ def departures(agreed: RunConfig, chosen: RunConfig) -> tuple[str, ...]:
         told += [f"{kind} {name} removed" for name in old if name not in new]
         told += [f"{kind} {name} changed" for name in new if name in old and new[name] != old[name]]
     return tuple(told)
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def set_after_the_fact(check: Check, chosen: RunConfig, started: dt.date, agreed: RunConfig | None) -> bool:

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from audit.agreement import read_agreement
+from audit.chat import in_chat
 from audit.config import RunConfig
 from audit.environment import describe_environment, now
 from audit.errors import InputError, MeasurementError, ModelError, StoreError
 from audit.expand import expand
+from audit.instruments import Instruments, instruments
 from audit.loader import LoadedSuite
 from audit.pairs import Pair
 from audit.progress import Watcher
-from audit.protocols import DetailProbe, Model, Probe
-from audit.registry import BACKENDS, PROBES, REPORTS
+from audit.protocols import Model
+from audit.registry import BACKENDS, REPORTS
 from audit.results import Audit, ModelInfo, SelfTestStep, SuiteInfo
 from audit.store import (
     MANIFEST,
@@ -106,12 +108,14 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
     """
     started = now()
     pairs = _pairs(request)
-    probes: list[Probe] = [PROBES.get(name, "probes") for name in request.config.probes]
+    probes = instruments(request.config.probes)
     for name in request.formats:
         REPORTS.get(name, "format")
     check_target(request.out)
     with watcher.step("loading the model"):
         model, steps = load_model(request.model, request.config, request.allow_pickle)
+    chats = {suite.suite.suite for suite in request.suites if suite.suite.prompt == "chat"}
+    pairs = [in_chat(pair, model) if pair.suite in chats else pair for pair in pairs]
     return _measure_and_write(request, pairs, probes, model, model.describe(steps), watcher, started)
 
 
@@ -137,36 +141,43 @@ def _pairs(request: Request) -> list[Pair]:
 def _measure_and_write(
     request: Request,
     pairs: Sequence[Pair],
-    probes: Sequence[Probe],
+    probes: Instruments,
     model: Model,
     info: ModelInfo,
     watcher: Watcher,
     started: str,
 ) -> RunFolder:
     from audit.conclude import conclude, coverage_of
+    from audit.generality import try_out
     from audit.runner import measure, pairs_to_show
+    from audit.survey import survey
 
     config = request.config
     chosen = pairs[: request.limit]
-    tables = measure(model, chosen, probes, config, watcher)
-    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads()}
+    surveys = survey(model, [suite.suite for suite in request.suites], probes.surveyors, config, watcher)
+    tables = measure(model, chosen, probes.by_pair, config, watcher)
+    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
     suites = [
         _suite_info(suite, [p for p in pairs if p.suite == suite.suite.suite]) for suite in request.suites
     ]
+    held_out = tuple(
+        result
+        for probe in probes.interveners
+        for result in try_out(model, chosen, frames, probe, config, watcher)
+    )
     environment = {**describe_environment(_threads()), "started": started, "finished": now()}
     left_out = [pair.pair_id for pair in pairs[len(chosen) :]]
-    coverage = coverage_of(frames["pairs"], tables.reasons(), tables.unaligned_words, left_out)
+    coverage = coverage_of(
+        frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage
+    )
     with watcher.step("statistics"):
-        audit = conclude(config, info, suites, frames, coverage, environment)
+        audit = conclude(config, info, suites, frames, coverage, environment, held_out=held_out)
     with replacing(request.out) as folder:
         for name, frame in frames.items():
             write_table(folder, name, frame)
-        for probe in probes:
-            if isinstance(probe, DetailProbe):
-                for pair in pairs_to_show(
-                    frames["pairs"], frames["heads"], pairs, audit.heads, config.detail
-                ):
-                    write_detail(folder, probe.detail(model, pair))
+        for probe in probes.details:
+            for pair in pairs_to_show(frames["pairs"], frames["heads"], pairs, audit.heads, config.detail):
+                write_detail(folder, probe.detail(model, pair))
         write_json(folder / MANIFEST, _manifest(audit, request))
         write_audit(folder, audit)
     render(request.out, request.formats)
@@ -250,9 +261,15 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     run = open_run(path)
     agreed = read_agreement(path / MANIFEST)
     chosen = agreed.config if config is None else _measured_as(agreed.config, config)
-    tables = {name: run.table(name) for name in ("pairs", "outputs", "heads")}
     audit = conclude(
-        chosen, run.audit.model, run.audit.suites, tables, run.audit.coverage, run.audit.environment, agreed
+        chosen,
+        run.audit.model,
+        run.audit.suites,
+        run.tables(),
+        run.audit.coverage,
+        run.audit.environment,
+        agreed,
+        run.audit.held_out,
     )
     try:
         write_audit(path, audit)
@@ -265,5 +282,5 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
 
 def _measured_as(old: RunConfig, new: RunConfig) -> RunConfig:
     """The new thresholds; everything about the measuring stays as it was."""
-    kept = ("probes", "seed", "dtype", "device", "batch_size", "detail", "generation", "causal")
+    kept = ("probes", "seed", "dtype", "device", "batch_size", "detail", "generation", "causal", "ablation")
     return new.model_copy(update={name: getattr(old, name) for name in kept})

@@ -8,18 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 from audit.agreement import Agreement
 from audit.config import RunConfig
+from audit.embedding_findings import embedding_findings
 from audit.findings import output_findings
 from audit.gate import decide
 from audit.heads import analyse_heads
 from audit.limits import limits_of
-from audit.results import Audit, Coverage, Finding, HeadFinding, ModelInfo, Reason, SuiteInfo
+from audit.patterns import with_patterns
+from audit.referents import coreference_findings
+from audit.results import (
+    Audit,
+    Coverage,
+    Finding,
+    HeadFinding,
+    HeldOut,
+    ModelInfo,
+    Reason,
+    SuiteInfo,
+    Surveyed,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def coverage_of(
-    pairs: pd.DataFrame, undefined: tuple[Reason, ...], unaligned: int = 0, left_out: Sequence[str] = ()
+    pairs: pd.DataFrame,
+    undefined: tuple[Reason, ...],
+    unaligned: int = 0,
+    left_out: Sequence[str] = (),
+    surveys: tuple[Surveyed, ...] = (),
 ) -> Coverage:
     """What was planned, measured, skipped and failed, with reasons.
 
@@ -28,6 +45,7 @@ def coverage_of(
         undefined: measures without a value, and why.
         unaligned: words without a partner.
         left_out: pairs of the suites that a limit kept from being measured; they count as skipped.
+        surveys: what was asked of the model beside its pairs.
     """
     reason = f"left out: the run was limited to {len(pairs)} pairs"
     limited = (Reason(reason=reason, count=len(left_out), pair_ids=tuple(left_out)),) if left_out else ()
@@ -41,6 +59,7 @@ def coverage_of(
         failed_reasons=_reasons(pairs, "failed"),
         unaligned_words=unaligned,
         undefined=undefined,
+        surveys=surveys,
     )
 
 
@@ -59,7 +78,7 @@ def analyse(
 
     Pairs that were not measured stay in the table: their units are incomplete and must be left out.
     """
-    findings = output_findings(pairs, outputs, config)
+    findings = output_findings(pairs, outputs, config) + coreference_findings(pairs, outputs, config)
     return findings, analyse_heads(pairs, heads, config) if len(heads) else []
 
 
@@ -71,15 +90,21 @@ def conclude(
     coverage: Coverage,
     environment: dict[str, Any],
     agreed: Agreement | None = None,
+    held_out: tuple[HeldOut, ...] = (),
 ) -> Audit:
     """Analyse, decide, and put everything into the canonical result.
 
     Args:
-        tables: ``pairs``, ``outputs`` and ``heads``.
+        tables: ``pairs``, ``outputs`` and ``heads``, and those of the surveys that were made.
         environment: with ``started``, the run's first moment: thresholds younger than it are marked.
         agreed: what the run was made with, when it is decided again.
+        held_out: heads chosen on one half of the pairs and tried on the other.
     """
     findings, heads = analyse(config, tables["pairs"], tables["outputs"], tables["heads"])
+    if "patterns" in tables:
+        heads = with_patterns(heads, tables["patterns"])
+    if "embeddings" in tables:
+        findings += embedding_findings(tables["embeddings"], config)
     today = dt.datetime.now(dt.UTC).date()
     started = dt.datetime.fromisoformat(environment["started"]).date()
     made_with = None if agreed is None else agreed.config
@@ -93,6 +118,7 @@ def conclude(
         coverage=coverage,
         findings=tuple(findings),
         heads=tuple(heads),
+        held_out=held_out,
         gate=gate,
         waivers=waivers,
         limits=limits_of(config, coverage, agreed),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 CheckMeasure = Literal["flagged_heads", "total_effect", "pct_stereotype", "likelihood_diff"]
+Name = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Settings(BaseModel):
@@ -35,6 +36,19 @@ class CausalSettings(Settings):
 
     heads: Literal["possible", "all"] = "possible"
     kinds: tuple[Literal["treatment", "control"], ...] = ("treatment",)
+
+
+class AblationSettings(Settings):
+    """What chosen heads are compared with when they are tried on pairs that had no part in the choice."""
+
+    sets: int = Field(200, ge=20, description="sets of random heads of the same layers")
+    priced: int = Field(20, ge=0, description="random sets whose perplexity cost is measured, too")
+
+    @model_validator(mode="after")
+    def _prices_what_is_drawn(self) -> AblationSettings:
+        if self.priced > self.sets:
+            raise ValueError(f"priced is more than sets (got {self.priced}); expected at most {self.sets}")
+        return self
 
 
 class Check(Settings):
@@ -73,6 +87,11 @@ class RunConfig(Settings):
     device: str = "cpu"
     batch_size: int | None = Field(None, ge=1)
     q: float = Field(0.05, gt=0, lt=1, description="false discovery rate over everything that could flag")
+    correction: Literal["bh", "by", "max-t"] = Field(
+        "bh",
+        description="over everything that could flag: Benjamini-Hochberg; Benjamini-Yekutieli, for any dependence; "
+        "or max-t, where q is the chance of any false flag",
+    )
     min_bias: float = Field(0.02, ge=0, le=1, description="smallest signed bias that is called a bias")
     largest_hidden_bias: float = Field(
         0.15, gt=0, le=1, description="a check of heads passes only if no head can hide this signed bias"
@@ -82,6 +101,7 @@ class RunConfig(Settings):
     detail: int = Field(12, ge=0, description="pairs whose attention is kept whole for the report")
     generation: GenerationSettings = GenerationSettings()
     causal: CausalSettings = CausalSettings()
+    ablation: AblationSettings = AblationSettings()
     checks: tuple[Check, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 

@@ -49,6 +49,42 @@ def natural_indirect_effect(forward: float | Array, te: float | Array, nde: floa
     return np.asarray((there + total - direct) / 2)
 
 
+def ratio_effect(effect: float | Array) -> Array:
+    """An effect on log-odds in the ratio form of Vig et al. (2020), `y(x')/y(x) - 1` with `y = p(c_2)/p(c_1)`.
+
+    `y(x')/y(x) - 1 = exp(Δ) - 1`, Δ the change of the log-odds; for the total effect and both halves
+    of a head's alike. It is unbounded upwards, so that a few pairs with large odds drive its mean.
+
+    >>> round(float(ratio_effect(0.25)), 3)
+    0.284
+
+    Args:
+        effect: nats.
+    Returns:
+        -1 upwards; 0 means no effect.
+    """
+    return np.asarray(np.expm1(np.asarray(effect, dtype=np.float64)))
+
+
+def vig_filter(ratio: Array, quantile: float = 0.25) -> npt.NDArray[np.bool_]:
+    """The pairs that Vig et al. (2020, appendix on data) kept: those biased as expected, without the weakest.
+
+    Of the pairs with an effect above 0, those above its 25th percentile. Choosing pairs by their
+    outcome biases what is left: a network with random weights has a mean above 0 after it.
+
+    Args:
+        ratio: `[P]` total effects in the ratio form; NaN is left out.
+        quantile: 0 to 1.
+    Returns:
+        `[P]` which are kept.
+    """
+    values = np.asarray(ratio, dtype=np.float64)
+    aligned = values > 0
+    if not aligned.any():
+        return aligned
+    return np.asarray(aligned & (values > np.quantile(values[aligned], quantile)))
+
+
 def _matching(*values: float | Array) -> tuple[Array, ...]:
     arrays = tuple(np.asarray(value, dtype=np.float64) for value in values)
     try:

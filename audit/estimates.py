@@ -77,6 +77,7 @@ def estimates(fit: Fit, pairs: npt.NDArray[np.int64], reading: Reading) -> list[
             p=number(p_value),
             p_adjusted=number(p_corrected),
             mde=number(smallest),
+            seed=fit.seed if units and reading.tested else None,
             method=_method(fit, level, reading) if units else "",
             reason=_reason(mean, se, left, why),
         )

@@ -16,7 +16,7 @@ from audit.frames import Frame, frames
 from audit.latin_square import latin_square
 from audit.loader import LoadedSuite
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Kind, Pair, Text
-from audit.suite import Completion, Item
+from audit.suite import Completion, Item, WrittenPair
 from audit.validate import shown
 from audit.writing import Unfilled, Written, write, write_pair
 from audit.yaml_lines import DocumentPath
@@ -47,10 +47,15 @@ class _Origin:
     cluster: str
     item: str
     order: int
-    source_row: int | None
     stereotype: Mapping[str, str]
     completions: Mapping[str, Completion]
     candidates: tuple[str, ...]
+    written: WrittenPair | None = None
+
+    def source_row(self, arm: str) -> int | None:
+        """The row of an arm's text in a public data set's own file."""
+        row = self.written.source_row if self.written else None
+        return row.get(arm) if isinstance(row, dict) else row
 
 
 def expand(loaded: LoadedSuite) -> tuple[Pair, ...]:
@@ -123,7 +128,6 @@ def _origin(frame: Frame, item: Item | None, order: int) -> _Origin:
         cluster=frame.cluster,
         item=name,
         order=order,
-        source_row=None,
         stereotype=frame.stereotype,
         completions=frame.completions,
         candidates=frame.mentions.candidates or (),
@@ -142,10 +146,10 @@ def _written_pairs(loaded: LoadedSuite, faults: _Faults) -> Iterator[Pair]:
             cluster=pair.cluster or pair.id,
             item=pair.item or "-".join(sorted(word.casefold() for word in candidates)) or pair.id,
             order=pair.order,
-            source_row=pair.source_row,
             stereotype={} if pair.control else pair.stereotype,
             completions=pair.completions,
             candidates=candidates,
+            written=pair,
         )
         arms = [arm for arm in loaded.suite.arms if arm.id in pair.texts]
         try:
@@ -175,26 +179,34 @@ def _pair(loaded: LoadedSuite, origin: _Origin, a: Written, b: Written, ending: 
     tie_a, tie_b = origin.stereotype.get(a.arm.id), origin.stereotype.get(b.arm.id)
     candidates = _tied(origin.candidates, tie_a, tie_b)
     completions, by_arm = _completions(origin, a, b, candidates)
-    treatment = origin.kind == "treatment"
+    treatment, written = origin.kind == "treatment", origin.written
+    tied = by_arm or tie_a is not None or tie_b is not None or a.arm.stereotypical
     mark = loaded.where(origin.path)
     swaps = a.swaps_against(b), b.swaps_against(a)
     return Pair(
         suite=loaded.suite.suite,
         pair_id=origin.pair_id + ending,
-        axis=loaded.suite.axis,
+        axis=(written and written.axis) or loaded.suite.axis,
         kind=origin.kind,
         control=origin.control,
         cluster=origin.cluster,
         item=origin.item,
         order=origin.order,
-        directed=treatment and (by_arm or tie_a is not None or tie_b is not None),
-        a=_text(a, swaps[0], candidates),
-        b=_text(b, swaps[1], candidates),
+        directed=treatment and tied,
+        a=_text(a, swaps[0], candidates, origin.source_row(a.arm.id)),
+        b=_text(b, swaps[1], candidates, origin.source_row(b.arm.id)),
         completions=completions,
-        source_row=origin.source_row,
+        source_row=origin.source_row(a.arm.id),
         file=mark.file,
         line=mark.line,
+        referents=_two(written.referents or origin.candidates) if written else None,
+        gold=written.gold if written else None,
+        attributes=written.attributes if written else {},
     )
+
+
+def _two(words: Sequence[str]) -> tuple[str, str] | None:
+    return (words[0], words[1]) if len(words) == 2 else None
 
 
 def _tied(options: Sequence[T], to_a: T | None, to_b: T | None) -> tuple[T, T] | None:
@@ -224,7 +236,12 @@ def _completions(
     return (a.completion(chosen[0]), a.completion(chosen[1])), bool(arm)
 
 
-def _text(written: Written, swap: tuple[tuple[int, int], ...], candidates: tuple[str, str] | None) -> Text:
+def _text(
+    written: Written,
+    swap: tuple[tuple[int, int], ...],
+    candidates: tuple[str, str] | None,
+    source_row: int | None,
+) -> Text:
     mentions = dict(written.mentions)
     if candidates:
         mentions[CANDIDATE_1] = written.candidates[candidates[0]]
@@ -237,6 +254,7 @@ def _text(written: Written, swap: tuple[tuple[int, int], ...], candidates: tuple
         text=written.text,
         swap=swap,
         mentions={name: mentions[name] for name in names},
+        source_row=source_row,
     )
 
 

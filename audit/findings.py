@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
 
 from audit.config import RunConfig
-from audit.effects import total_effect
+from audit.effects import ratio_effect, total_effect, vig_filter
 from audit.estimates import Reading, estimates
+from audit.pairs import ALL_AXES
 from audit.results import Estimate, Finding
-from audit.statistics import wilson
+from audit.shares import as_share
+from audit.statistics import Flips
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]
@@ -24,6 +25,7 @@ Array = npt.NDArray[np.float64]
 _KEY = ["suite", "pair_id", "arm"]
 _SHARE_NOTE = "interval: Wilson on the effective number of pairs; p: the units' shares against ½"
 _CHANGE_NOTE = "interval: Wilson on the effective number of pairs; described, not tested"
+_CHOSEN = "no interval: the pairs were chosen by their outcome, which alone makes a mean above 0"
 _UNDIRECTED = "the suite ties neither a candidate nor a text to an arm"
 
 
@@ -46,12 +48,12 @@ class _Contrast:
 
     def finding(self, measure: str, estimate: Estimate, group: str | None = None) -> Finding:
         """Name an estimate."""
-        row = self.pairs.iloc[0]
+        row, axes = self.pairs.iloc[0], self.pairs["axis"].unique()
         control = None if row["kind"] == "treatment" else str(row["control"])
         return Finding(
             **estimate.model_dump(),
             suite=row["suite"],
-            axis=row["axis"],
+            axis=axes[0] if len(axes) == 1 else ALL_AXES,
             contrast=(row["arm_a"], row["arm_b"]),
             group=group,
             measure=measure,
@@ -60,39 +62,13 @@ class _Contrast:
 
     def mean(self, values: Array, missing: str, *, tested: bool = True, note: str = "") -> Estimate:
         """Mean over the units of `[P]` values."""
-        fit, pairs = self.units.fit(values[:, None])
+        fit, pairs = self.units.fit(values[:, None], Flips(self.config.seed) if tested else None)
         reading = Reading(self.config.power, tested=tested, missing=missing, note=note)
         return estimates(fit, pairs, reading)[0]
 
     def share(self, hits: Array, missing: str, *, tested: bool, note: str) -> Estimate:
         """Share of pairs with `[P]` hits of 1 rather than 0; NaN does not count."""
-        found = self.mean(hits - 0.5, missing, tested=tested)
-        if found.estimate is None:
-            return found
-        share = found.estimate + 0.5
-        n = effective_pairs(share, found)
-        low, high = wilson(min(max(share * n, 0.0), n), n)
-        # A share that is the same in all units has no spread to test, and that is said, not hidden.
-        return found.model_copy(update={"estimate": share, "ci_low": low, "ci_high": high, "method": note})
-
-
-def effective_pairs(share: float, found: Estimate) -> float:
-    """Independent pairs that would tell as much about a share as these clustered ones.
-
-    `n* = min(n, p(1-p) / V) · (z / t)²`, V the two-way clustered variance and t with its degrees of
-    freedom (Korn & Graubard 1998).
-
-    Args:
-        share: `p`, 0 to 1.
-        found: the clustered estimate of the share, with its t interval.
-    Returns:
-        At most `found.n`; `found.n` where the clusters have no spread to measure.
-    """
-    if found.ci_low is None or found.ci_high is None or found.ci_high == found.ci_low or share in (0.0, 1.0):
-        return float(found.n)
-    half = (found.ci_high - found.ci_low) / 2  # t · sqrt(V)
-    z = float(special.ndtri(0.975))
-    return min(float(found.n), share * (1 - share) * (z / half) ** 2)
+        return as_share(self.mean(hits - 0.5, missing, tested=tested), note)
 
 
 def output_findings(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfig) -> list[Finding]:
@@ -102,7 +78,9 @@ def output_findings(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfi
     `|LL(a) - LL(b)|` (nats). ``pct_stereotype``: share of directed pairs with TE > 0, or without
     completions with LL(a) > LL(b). ``generation_changed``: share of pairs whose greedy
     continuations differ in more than the arm's own words. ``generation_length``: words, arm_a -
-    arm_b. With a group: the mean of that group's texts.
+    arm_b. With a group: the mean of that group's texts. ``total_effect_ratio``: `exp(TE) - 1` (Vig
+    et al. 2020), also over the pairs that their filter keeps. Where pairs have several axes,
+    ``likelihood_diff`` and ``pct_stereotype`` are also given for each, with the axis as group.
 
     Args:
         pairs: ``pairs.parquet``.
@@ -123,19 +101,33 @@ def output_findings(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfi
 def _contrast_findings(
     pairs: pd.DataFrame, chosen: npt.NDArray[np.bool_], outputs: pd.DataFrame, config: RunConfig
 ) -> Iterator[Finding]:
-    units = balanced_units(pairs, chosen)
-    own = pairs.iloc[units.pairs] if len(units.pairs) else pairs[chosen].iloc[:0]
-    if own.empty:
-        yield from _unmeasured(pairs[chosen].iloc[[0]], units, config)
+    contrast = _contrast(pairs, chosen, outputs, config)
+    if contrast is None:
+        yield from _unmeasured(pairs[chosen].iloc[[0]], balanced_units(pairs, chosen), config)
         return
-    texts = zip(*(_looked_up(own, outputs, "generation", arm, "text") for arm in "ab"), strict=True)
-    continuations = [(_text(a), _text(b)) for a, b in texts]
-    values = {name: _both(own, outputs, name) for name in ("completion_log_odds", "log_likelihood")}
-    lengths = [[_length(text) for text in side] for side in zip(*continuations, strict=True)]
-    values["generation_length"] = (np.array(lengths[0]), np.array(lengths[1]))
-    contrast = _Contrast(own, units, values, continuations, config)
     yield from _overall(contrast)
     yield from _by_group(contrast)
+    axes = pairs.loc[chosen, "axis"]
+    for axis in axes.unique() if axes.nunique() > 1 else ():
+        part = _contrast(pairs, chosen & (pairs["axis"] == axis).to_numpy(dtype=bool), outputs, config)
+        if part is not None:
+            yield from _sentences(part, group=str(axis))
+
+
+def _contrast(
+    pairs: pd.DataFrame, chosen: npt.NDArray[np.bool_], outputs: pd.DataFrame, config: RunConfig
+) -> _Contrast | None:
+    """The chosen pairs in complete units with what was measured of them; None if there is no such unit."""
+    units = balanced_units(pairs, chosen)
+    if not len(units.pairs):
+        return None
+    own = pairs.iloc[units.pairs]
+    texts = zip(*(_looked_up(own, outputs, "generation", arm, "text") for arm in "ab"), strict=True)
+    continuations = [(_text(a), _text(b)) for a, b in texts]
+    values = {name: both_arms(own, outputs, name) for name in ("completion_log_odds", "log_likelihood")}
+    lengths = [[_length(text) for text in side] for side in zip(*continuations, strict=True)]
+    values["generation_length"] = (np.array(lengths[0]), np.array(lengths[1]))
+    return _Contrast(own, units, values, continuations, config)
 
 
 def _unmeasured(pair: pd.DataFrame, units: Units, config: RunConfig) -> Iterator[Finding]:
@@ -153,16 +145,36 @@ def _unmeasured(pair: pd.DataFrame, units: Units, config: RunConfig) -> Iterator
 
 def _overall(contrast: _Contrast) -> Iterator[Finding]:
     effect = total_effect(*contrast.values["completion_log_odds"])
-    likelihood = np.subtract(*contrast.values["log_likelihood"])
     longer = np.subtract(*contrast.values["generation_length"])
-    no_odds, no_likelihood = "no completion log-odds in both arms", "no log-likelihood in both arms"
+    no_odds = "no completion log-odds in both arms"
     yield contrast.finding("total_effect", contrast.mean(effect, no_odds))
-    yield contrast.finding("likelihood_diff", contrast.mean(np.abs(likelihood), no_likelihood, tested=False))
-    yield contrast.finding("pct_stereotype", _stereotype(contrast, effect, likelihood))
+    yield from _ratio_form(contrast, ratio_effect(effect), no_odds)
+    yield from _sentences(contrast)
     written = "no continuations in both arms"
     changed = contrast.share(_changes(contrast), written, tested=False, note=_CHANGE_NOTE)
     yield contrast.finding("generation_changed", changed)
     yield contrast.finding("generation_length", contrast.mean(longer, written, note="words, arm_a - arm_b"))
+
+
+def _sentences(contrast: _Contrast, group: str | None = None) -> Iterator[Finding]:
+    """The two measures of CrowS-Pairs; with a group, for the pairs of one of several axes."""
+    effect = total_effect(*contrast.values["completion_log_odds"])
+    likelihood = np.subtract(*contrast.values["log_likelihood"])
+    distance = contrast.mean(np.abs(likelihood), "no log-likelihood in both arms", tested=False)
+    yield contrast.finding("likelihood_diff", distance, group)
+    yield contrast.finding("pct_stereotype", _stereotype(contrast, effect, likelihood), group)
+
+
+def _ratio_form(contrast: _Contrast, ratio: Array, missing: str) -> Iterator[Finding]:
+    """Vig et al.'s total effect, over all pairs and over those that their filter keeps."""
+    note = "y(x')/y(x) - 1"
+    yield contrast.finding("total_effect_ratio", contrast.mean(ratio, missing, tested=False, note=note))
+    kept = vig_filter(ratio)
+    if kept.any():
+        filtered = Estimate(
+            estimate=float(ratio[kept].mean()), n=int(kept.sum()), method=note, reason=_CHOSEN
+        )
+        yield contrast.finding("total_effect_ratio_filtered", filtered)
 
 
 def _stereotype(contrast: _Contrast, effect: Array, likelihood: Array) -> Estimate:
@@ -198,7 +210,16 @@ def _looked_up(pairs: pd.DataFrame, outputs: pd.DataFrame, measure: str, arm: st
     return of.reindex(places)
 
 
-def _both(pairs: pd.DataFrame, outputs: pd.DataFrame, measure: str) -> tuple[Array, Array]:
+def both_arms(pairs: pd.DataFrame, outputs: pd.DataFrame, measure: str) -> tuple[Array, Array]:
+    """Look up one measure of the pairs' two texts.
+
+    Args:
+        pairs: ``pairs.parquet``, P rows.
+        outputs: ``outputs.parquet``.
+        measure: such as ``completion_log_odds``.
+    Returns:
+        `[P]` in arm_a and `[P]` in arm_b; NaN where it was not measured.
+    """
     sides = (_looked_up(pairs, outputs, measure, arm, "value") for arm in "ab")
     first, second = (pd.to_numeric(side).to_numpy(dtype=np.float64, na_value=np.nan) for side in sides)
     return first, second

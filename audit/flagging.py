@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.config import RunConfig
+from audit.multiplicity import JointNull, benjamini_hochberg, benjamini_yekutieli, harmonic
 from audit.results import Estimate, Label
-from audit.statistics import benjamini_hochberg
 
 Array = npt.NDArray[np.float64]
 
@@ -28,8 +28,10 @@ class Correction:
         m: tests that could flag.
         p_flag: `[N]` `max(p_bias, p_nie)`, 1 where |bias| is below `min_bias`; NaN where the test could
             not flag.
-        flag, bias, nie: `[N]` Benjamini–Hochberg adjusted p_flag, p_bias and p_nie.
+        flag, bias, nie: `[N]` adjusted p_flag, p_bias and p_nie.
         level: `[N]` coverage of the test's intervals.
+        joint_level: coverage of each interval with which all m hold together in .95 of audits.
+        alpha: level that one test meets at least, for planning.
     """
 
     m: int
@@ -38,15 +40,43 @@ class Correction:
     bias: Array
     nie: Array
     level: Array
+    joint_level: float
+    alpha: float
 
 
-def correct(
-    p_bias: Array,
-    p_nie: Array,
-    could_flag: npt.NDArray[np.bool_],
-    large: npt.NDArray[np.bool_],
-    q: float,
-) -> Correction:
+@dataclass(frozen=True, slots=True)
+class HeadTests:
+    """The N tests that are corrected together.
+
+    Args:
+        p_bias, p_nie: `[N]` p of the bias and of the causal effect in the same row; NaN where undefined.
+        could_flag: `[N]` whether there is an output on which an effect can be measured.
+        large: `[N]` whether the bias is at least `min_bias`.
+    """
+
+    p_bias: Array
+    p_nie: Array
+    could_flag: npt.NDArray[np.bool_]
+    large: npt.NDArray[np.bool_]
+
+    @property
+    def known_bias(self) -> Array:
+        """`[N]` p_bias of the tests that could flag."""
+        return np.where(self.could_flag, self.p_bias, np.nan)
+
+    @property
+    def known_nie(self) -> Array:
+        """`[N]` p_nie of the tests that could flag."""
+        return np.where(np.isnan(self.known_bias), np.nan, self.p_nie)
+
+    @property
+    def p_flag(self) -> Array:
+        """`[N]` p of bias and effect together; 1 where the bias is small or has no effect measured."""
+        joint = np.maximum(self.known_bias, np.where(self.large & ~np.isnan(self.p_nie), self.p_nie, 1.0))
+        return np.where(np.isnan(self.known_bias), np.nan, joint)
+
+
+def correct(tests: HeadTests, q: float, dependent: bool = False) -> Correction:
     """Correct `p_flag = max(p_bias, p_nie)` over all tests that could flag, not within survivors of a screen.
 
     A bias too small to be called one counts with p_flag = 1. Dropping it after the correction instead
@@ -56,30 +86,66 @@ def correct(
     an adjusted p_bias above q are left out, this changes no flag: let k be the number of tests that
     Benjamini–Hochberg rejects on p_bias. Since p_flag ≥ p_bias, it rejects at most k on p_flag, all of
     them at or below k·q/m; a test left out has p_bias > k·q/m, so its p_flag was never counted there.
-    Selected tests get intervals of level `1 - R·q/m` (Benjamini & Yekutieli 2005), all others 0.95.
+    Selected tests get intervals of level `1 - R·q/m` (Benjamini & Yekutieli 2005), all others 0.95; with
+    Benjamini–Yekutieli m is `m·c(m)` here too (the same, theorem 4).
 
     >>> both = np.array([True, True])
-    >>> correct(np.array([0.001, 0.6]), np.array([0.01, np.nan]), both, both, 0.05).flag.tolist()
+    >>> tests = HeadTests(np.array([0.001, 0.6]), np.array([0.01, np.nan]), both, both)
+    >>> correct(tests, 0.05).flag.tolist()
     [0.02, 1.0]
 
     Args:
-        p_bias, p_nie: `[N]` p of the bias and of the causal effect in the same row; NaN where undefined.
-        could_flag: `[N]` whether there is an output on which an effect can be measured.
-        large: `[N]` whether the bias is at least `min_bias`.
+        tests: the N tests.
         q: false discovery rate.
+        dependent: whether it must hold however the tests depend on each other.
     Returns:
         The corrected tests.
     """
-    p_bias = np.where(could_flag, p_bias, np.nan)
-    tested = ~np.isnan(p_bias)
-    joint = np.maximum(p_bias, np.where(large & ~np.isnan(p_nie), p_nie, 1.0))
-    p_flag = np.where(tested, joint, np.nan)
-    m = int(tested.sum())
-    flag = benjamini_hochberg(p_flag)
+    adjust = benjamini_yekutieli if dependent else benjamini_hochberg
+    m = int((~np.isnan(tests.known_bias)).sum())
+    flag = adjust(tests.p_flag)
     selected = flag <= q
-    level = np.where(selected, 1 - selected.sum() * q / max(m, 1), 0.95)
-    nie = benjamini_hochberg(np.where(tested, p_nie, np.nan), m)
-    return Correction(m, p_flag, flag, benjamini_hochberg(p_bias), nie, level)
+    counted = max(m, 1) * (harmonic(m) if dependent else 1)
+    level = np.where(selected, 1 - selected.sum() * q / counted, 0.95)
+    return Correction(
+        m,
+        tests.p_flag,
+        flag,
+        adjust(tests.known_bias),
+        adjust(tests.known_nie, m),
+        level,
+        joint_level=1 - 0.05 / max(m, 1),
+        alpha=q / counted,
+    )
+
+
+def correct_jointly(tests: HeadTests, q: float, null: JointNull) -> Correction:
+    """Correct with the chance q of any false flag: max-t over all biases and all causal effects together.
+
+    A false flag rejects a bias or an effect that is not there; the joint null holds the chance of any
+    such rejection at q, so a flag may ask for both. All intervals hold together.
+
+    Args:
+        tests: the N tests.
+        q: chance of any false flag.
+        null: of the smallest p of the N biases and N effects.
+    Returns:
+        The corrected tests.
+    """
+    bias, nie = null.adjusted(tests.known_bias), null.adjusted(tests.known_nie)
+    flag = np.where(np.isnan(tests.p_flag), np.nan, np.where(tests.p_flag < 1, np.fmax(bias, nie), 1.0))
+    m = int((~np.isnan(tests.known_bias)).sum())
+    critical = null.critical(q)
+    return Correction(
+        m,
+        tests.p_flag,
+        flag,
+        bias,
+        nie,
+        level=np.where(flag <= q, 1 - critical, 0.95),
+        joint_level=1 - null.critical(0.05),
+        alpha=critical,
+    )
 
 
 def label_row(

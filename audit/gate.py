@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from audit.agreement import set_after_the_fact
 from audit.config import Check, RunConfig
-from audit.outcomes import Outcome, heads_outcomes, size_outcome
+from audit.outcomes import Outcome, Place, heads_outcomes, size_outcome
 from audit.results import (
     CheckResult,
     Coverage,
@@ -15,6 +15,7 @@ from audit.results import (
     Finding,
     Gate,
     HeadFinding,
+    Surveyed,
     Verdict,
     WaiverInfo,
 )
@@ -33,7 +34,7 @@ def decide(
 
     FAIL: the lower bound exceeds the threshold. PASS: the upper bound (for heads simultaneous over all
     that could be flagged) is below it. INCONCLUSIVE: neither. A run in which a pair failed, or none was
-    measured, is ERROR; one in which a pair was skipped is at best INCONCLUSIVE.
+    measured, is ERROR; one in which a pair was skipped is at best INCONCLUSIVE; surveys of the model likewise.
 
     Args:
         config: thresholds, rules and waivers.
@@ -56,14 +57,34 @@ def decide(
         results = [r.model_copy(update={"why": f"{r.suite or 'any suite'}: {r.why}"}) for r in results]
     verdict = Verdict.worst([result.verdict for result in results])
     why = _why(results, verdict)
-    if coverage.failed or not coverage.measured:
-        verdict = Verdict.ERROR
-        lost = coverage.planned - coverage.measured
-        why = f"{lost} of {coverage.planned} pairs could not be measured; an incomplete run never passes."
-    elif coverage.skipped and verdict in (Verdict.PASS, Verdict.WAIVED):
-        verdict = Verdict.INCONCLUSIVE
-        why = f"{coverage.skipped} of {coverage.planned} pairs were skipped; an incomplete run never passes."
+    if lost := _lost(coverage):
+        verdict, why = Verdict.ERROR, f"{lost}; an incomplete run never passes."
+    elif verdict in (Verdict.PASS, Verdict.WAIVED) and (left_out := _left_out(coverage)):
+        verdict, why = Verdict.INCONCLUSIVE, f"{left_out}; an incomplete run never passes."
     return Gate(verdict=verdict, checks=tuple(results), why=why), _waivers(config, today, used)
+
+
+def _lost(coverage: Coverage) -> str:
+    """What failed, or that nothing was measured at all; empty when all is well."""
+    asked = any(survey.asked for survey in coverage.surveys)
+    if coverage.failed or (not coverage.measured and (coverage.planned or not asked)):
+        lost = coverage.planned - coverage.measured
+        return f"{lost} of {coverage.planned} pairs could not be measured"
+    nothing = not coverage.measured and not any(s.measured for s in coverage.surveys if s.asked)
+    told = (_missing(s) for s in coverage.surveys if s.failed or (nothing and s.asked))
+    return next(told, "")
+
+
+def _left_out(coverage: Coverage) -> str:
+    """What was skipped; empty when nothing was."""
+    if coverage.skipped:
+        return f"{coverage.skipped} of {coverage.planned} pairs were skipped"
+    return next((_missing(s) for s in coverage.surveys if s.measured < s.planned), "")
+
+
+def _missing(survey: Surveyed) -> str:
+    lost = survey.planned - survey.measured
+    return f"{lost} of {survey.planned} surveys of the probe {survey.probe!r} were not made ({survey.reason})"
 
 
 def _waivers(config: RunConfig, today: dt.date, used: set[str]) -> tuple[WaiverInfo, ...]:
@@ -97,6 +118,7 @@ def _apply(
     late: bool,
 ) -> list[CheckResult]:
     """One result per suite × contrast that the check is about; a check that meets nothing says so."""
+    places: dict[Place, Outcome]
     if check.measure == "flagged_heads":
         places = heads_outcomes(check, config, heads)
     else:

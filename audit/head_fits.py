@@ -9,13 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audit.statistics import Fit
+from audit.config import RunConfig
+from audit.statistics import Fit, Flips
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Contrast = tuple[str, str]
 
+#: The two rows that are read: the pronoun's, and the one that predicts the next word.
+ROWS = ("", "_next")
+#: Measures of which a mean of 0 is a hypothesis.
+_TESTED = ("bias", "nie")
 #: Attention on both candidates together below which a head says nothing about them.
 LOW_MASS = 0.01
 
@@ -29,12 +34,16 @@ class Measured:
         pairs: `[H]` pairs behind each mean.
         total: `[H]` sum over the pairs of the units; NaN where no pair is defined.
         low: `[H]` share of the pairs with a value below ``LOW_MASS``.
+        levels: `[R]` factor and name of every level of the two factors.
+        sums: `[R, H]` residuals of the units, summed over each level.
     """
 
     fit: Fit
     pairs: npt.NDArray[np.int64]
     total: Array
     low: Array
+    levels: tuple[tuple[str, str], ...]
+    sums: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +69,23 @@ class HeadBlock:
     control_note: str
 
 
-def head_blocks(pairs: pd.DataFrame, heads: pd.DataFrame, measures: Sequence[str]) -> list[HeadBlock]:
+def head_blocks(
+    pairs: pd.DataFrame, heads: pd.DataFrame, measures: Sequence[str], config: RunConfig
+) -> list[HeadBlock]:
     """Fit measures of every head, both random factors, for every suite × contrast × stream.
 
     Args:
         pairs: ``pairs.parquet``.
         heads: ``heads.parquet``.
         measures: columns of ``heads``; a missing column is undefined throughout.
+        config: seed and q, for the flips of units of which nothing recurs.
     Returns:
         Blocks in the order of suites and contrasts in ``pairs``, heads sorted by layer and number.
     """
     suites, streams = (pd.factorize(heads[name]) for name in ("suite", "stream"))
     ids, names = pd.factorize(heads["pair_id"])
     blocks: list[HeadBlock] = []
+    flips = _flips(pairs, heads, config)
     for suite in sorted(set(pairs["suite"])):
         own = pairs[(pairs["suite"] == suite).to_numpy(dtype=bool)]
         known = pd.Index(own["pair_id"].to_numpy(dtype=object))
@@ -80,8 +93,17 @@ def head_blocks(pairs: pd.DataFrame, heads: pd.DataFrame, measures: Sequence[str
         for stream in sorted(set(streams[1])):
             rows = np.flatnonzero(_is(suites, suite) & _is(streams, stream) & (at >= 0))
             if len(rows):
-                blocks += _blocks(own, _Grid(heads, rows, at[rows], len(own)), (suite, stream), measures)
+                grid = _Grid(heads, rows, at[rows], len(own))
+                blocks += _blocks(own, grid, (suite, stream), measures, flips)
     return blocks
+
+
+def _flips(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -> Flips:
+    """Enough flips for as many tests as there can be: heads × rows × contrasts × suites × streams."""
+    contrasts = len(pairs[["suite", "arm_a", "arm_b"]].drop_duplicates())
+    places = (int(heads["layer"].max()) + 1) * (int(heads["head"].max()) + 1) if len(heads) else 0
+    tests = len(ROWS) * places * contrasts * heads["stream"].nunique()
+    return Flips.enough(config.seed, tests, config.q)
 
 
 def is_same_swap(pairs: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -131,7 +153,7 @@ def _is(factor: tuple[Indices, pd.Index], value: str) -> npt.NDArray[np.bool_]:
 
 
 def _blocks(
-    pairs: pd.DataFrame, grid: _Grid, name: tuple[str, str], measures: Sequence[str]
+    pairs: pd.DataFrame, grid: _Grid, name: tuple[str, str], measures: Sequence[str], flips: Flips
 ) -> Iterator[HeadBlock]:
     treatment, same = (pairs["kind"] == "treatment").to_numpy(dtype=bool), is_same_swap(pairs)
     arms = list(zip(pairs["arm_a"], pairs["arm_b"], strict=True))
@@ -146,7 +168,8 @@ def _blocks(
     for measure in measures:
         values = grid.values(measure)
         for contrast in contrasts:
-            fits[contrast][measure] = _measured(units[contrast], values)
+            tested = flips if measure.startswith(_TESTED) else None
+            fits[contrast][measure] = _measured(units[contrast], values, tested)
             if measure == "jsd" and len(controls[contrast].pairs):
                 null[contrast] = _measured(controls[contrast], values)
     completions = pairs["completion_1"].notna().to_numpy(dtype=bool)
@@ -164,13 +187,14 @@ def _blocks(
         )
 
 
-def _measured(units: Units, values: Array) -> Measured:
+def _measured(units: Units, values: Array, flips: Flips | None = None) -> Measured:
     own = values[units.pairs]
-    fit, pairs = units.fit(own)
+    fit, pairs = units.fit(own, flips)
     known = ~np.isnan(own)
     count = known.sum(axis=0)
     total = np.where(count > 0, np.where(known, own, 0.0).sum(axis=0), np.nan)
-    return Measured(fit, pairs, total, (own < LOW_MASS).sum(axis=0) / np.maximum(count, 1))
+    low = (own < LOW_MASS).sum(axis=0) / np.maximum(count, 1)
+    return Measured(fit, pairs, total, low, *units.level_sums(own))
 
 
 def _note(controls: pd.DataFrame, contrast: Contrast) -> str:

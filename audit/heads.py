@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +11,24 @@ import pandas as pd
 
 from audit.config import RunConfig
 from audit.estimates import Reading, estimates, number
-from audit.flagging import NO_COMPLETIONS, NOT_COMPUTED, Correction, correct, gravest, label_row
-from audit.head_fits import LOW_MASS, Contrast, HeadBlock, head_blocks, is_same_swap
+from audit.flagging import (
+    NO_COMPLETIONS,
+    NOT_COMPUTED,
+    Correction,
+    HeadTests,
+    correct,
+    correct_jointly,
+    gravest,
+    label_row,
+)
+from audit.head_fits import LOW_MASS, ROWS, Contrast, HeadBlock, head_blocks
+from audit.joint_null import joint_null
 from audit.protocols import HeadChoice
 from audit.results import Estimate, HeadFinding, Label
-from audit.statistics import simultaneous_bound
+from audit.statistics import interval
 
 Array = npt.NDArray[np.float64]
 
-#: The two rows that are read: the pronoun's, and the one that predicts the next word.
-ROWS = ("", "_next")
 _FITTED = (
     *(name + row for name in ("bias", "nie") for row in ROWS),
     *("jsd", "total_variation", "value_weighted", "coref_a", "coref_b", "mass_a", "mass_b"),
@@ -43,7 +51,7 @@ def analyse_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -
     Returns:
         One finding per suite × contrast × stream × layer × head.
     """
-    blocks = head_blocks(pairs, heads, _FITTED)
+    blocks = head_blocks(pairs, heads, _FITTED, config)
     correction = _correction(blocks, config)
     return [
         finding
@@ -66,7 +74,7 @@ def possible_heads(
     Returns:
         Per suite and contrast the heads of either row (of any stream).
     """
-    blocks = head_blocks(pairs, heads, [f"bias{row}" for row in ROWS])
+    blocks = head_blocks(pairs, heads, [f"bias{row}" for row in ROWS], config)
     if config.causal.heads == "all":
         return {(block.suite, block.contrast): HeadChoice() for block in blocks}
     chosen: dict[tuple[str, Contrast], HeadChoice] = {}
@@ -82,64 +90,33 @@ def possible_heads(
     return chosen
 
 
-def redirect(
-    pairs: pd.DataFrame, heads: pd.DataFrame, direction: Mapping[str, int]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make a null: turn the signed measures of each item by a direction that means nothing.
-
-    The same direction holds in all templates, since the item is a random factor. Control pairs with
-    the treatment's swap (same-group candidates) become treatments, `b = ½ (coref_a - coref_b)`.
-
-    Args:
-        pairs: ``pairs.parquet``.
-        heads: ``heads.parquet``.
-        direction: item → +1 or -1; pairs of other items are left out of the null.
-    Returns:
-        New tables of pairs and heads.
-    """
-    same = is_same_swap(pairs)
-    kept = pairs["item"].isin(list(direction)).to_numpy(dtype=bool)
-    null = pairs[kept].copy()
-    null.loc[same[kept], "kind"] = "treatment"
-    null.loc[same[kept], "directed"] = True
-    sign = dict(zip(_keys(null), null["item"].map(dict(direction)), strict=True))
-    undirected = set(_keys(pairs[kept & same]))
-    keys = _keys(heads)
-    table = heads[np.array([key in sign for key in keys], dtype=bool)].copy()
-    keys = [key for key in keys if key in sign]
-    turn = np.array([sign[key] for key in keys], dtype=np.float64)
-    fresh = np.array([key in undirected for key in keys], dtype=bool)
-    for row in ROWS:
-        leaning = (table[f"coref_a{row}"] - table[f"coref_b{row}"]) / 2
-        table[f"bias{row}"] = np.where(fresh, leaning, table[f"bias{row}"]) * turn
-        for name in (f"nie{row}", f"nde{row}"):
-            table[name] = table[name] * turn
-    return null, table
-
-
-def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(zip(table["suite"], table["pair_id"], strict=True))
-
-
 def _large(block: HeadBlock, row: str, config: RunConfig) -> npt.NDArray[np.bool_]:
     return np.abs(block.measures[f"bias{row}"].fit.mean) >= config.min_bias
 
 
 def _correction(blocks: list[HeadBlock], config: RunConfig) -> Correction:
     """Correct over all blocks, each with its pronoun row, then its predicting row."""
-    p_bias, p_nie = [np.empty(0)], [np.empty(0)]
-    could, large = [np.empty(0, dtype=bool)], [np.empty(0, dtype=bool)]
-    for block in blocks:
-        size = len(block.layer)
-        for row in ROWS:
-            effect = block.measures.get(f"nie{row}")
-            p_bias.append(block.measures[f"bias{row}"].fit.p)
-            p_nie.append(np.full(size, np.nan) if effect is None else effect.fit.p)
-            could.append(np.full(size, block.completions))
-            large.append(_large(block, row, config))
-    return correct(
-        np.concatenate(p_bias), np.concatenate(p_nie), np.concatenate(could), np.concatenate(large), config.q
+    rows = [(block, row) for block in blocks for row in ROWS]
+    biases = [block.measures[f"bias{row}"] for block, row in rows]
+    effects = [block.measures.get(f"nie{row}") for block, row in rows]
+    tests = HeadTests(
+        _joined([each.fit.p for each in biases]),
+        _joined(
+            [
+                np.full(len(b.layer), np.nan) if e is None else e.fit.p
+                for (b, _), e in zip(rows, effects, strict=True)
+            ]
+        ),
+        np.repeat([block.completions for block, _ in rows], [len(block.layer) for block, _ in rows]),
+        _joined([_large(block, row, config).astype(np.float64) for block, row in rows]) > 0,
     )
+    if config.correction == "max-t":
+        return correct_jointly(tests, config.q, joint_null(rows, tests, config.seed))
+    return correct(tests, config.q, dependent=config.correction == "by")
+
+
+def _joined(parts: list[Array]) -> Array:
+    return np.concatenate([np.empty(0), *parts])
 
 
 _Row = tuple[str, slice, Correction]
@@ -172,8 +149,7 @@ class _RowResult:
 
 
 def _read_row(block: HeadBlock, row: str, at: slice, correction: Correction, config: RunConfig) -> _RowResult:
-    alpha = config.q / max(correction.m, 1)
-    level = correction.level[at]
+    alpha, level = correction.alpha, correction.level[at]
     bias, nie = block.measures[f"bias{row}"], block.measures[f"nie{row}"]
     biases = estimates(
         bias.fit,
@@ -200,7 +176,7 @@ def _read_row(block: HeadBlock, row: str, at: slice, correction: Correction, con
     labels = [label_row(b, e, p, config) for b, e, p in zip(biases, effects, adjusted, strict=True)]
     if not block.completions:
         labels = [("unmeasured", NO_COMPLETIONS)] * len(labels)
-    low, high = simultaneous_bound(bias.fit, max(correction.m, 1))
+    low, high = interval(bias.fit, correction.joint_level)
     bound = np.where(
         np.isnan(correction.bias[at]), np.nan, np.minimum(np.maximum(np.abs(low), np.abs(high)), 1)
     )

@@ -32,6 +32,13 @@ _ALWAYS = (
     ),
 )
 
+_EMBEDDINGS = Limit(
+    id="embeddings",
+    text="Associations in embeddings tell how words are stored. They need not show in what the model does, nor need "
+    "what it does show in them (Goldfarb-Tarrant et al. 2021), so no verdict rests on them; they hang on the words "
+    "that were chosen.",
+)
+
 
 def limits_of(config: RunConfig, coverage: Coverage, agreed: Agreement | None = None) -> tuple[Limit, ...]:
     """The limits of the method, and of this run.
@@ -58,6 +65,8 @@ def limits_of(config: RunConfig, coverage: Coverage, agreed: Agreement | None = 
         here.append(
             Limit(id="no-causal", text="No causal effects were measured, so no head could be flagged.")
         )
+    if any(survey.asked and survey.measured for survey in coverage.surveys):
+        here.append(_EMBEDDINGS)
     if coverage.planned > coverage.measured:
         left_out = coverage.planned - coverage.measured
         here.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,11 @@ def _missing_mentions(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[To
         return
     for pair in pairs:
         partly = (PRONOUN in pair.a.mentions) != (CANDIDATE_1 in pair.a.mentions)
-        if pair.kind == "treatment" and (partly or (not pair.a.mentions and pair.completions is None)):
+        if (
+            pair.kind == "treatment"
+            and pair.gold is None
+            and (partly or (not pair.a.mentions and pair.completions is None))
+        ):
             told = "nothing can be scored; expected the mentions 'pronoun' and 'candidates', or completions"
             yield "warning", at_pair(pair, told)
 
@@ -108,7 +113,7 @@ def _levels(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
 
 
 def _controls(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
-    if all(pair.kind == "treatment" for pair in pairs):
+    if pairs and all(pair.kind == "treatment" for pair in pairs):
         mark = loaded.where(("suite",))
         told = (
             "there are no controls; expected pairs in which the swap has no direction, to compare heads with"
@@ -134,6 +139,17 @@ def _overlapping_items(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[T
                 yield "warning", loaded.document.fault(("items", name), told)
 
 
+def _small_sets(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
+    """The smallest two-sided p of a permutation test is 2 / C(X + Y, X)."""
+    for index, one in enumerate(loaded.suite.associations):
+        sizes = [len(words) for words in one.targets.values()]
+        smallest = 2 / math.comb(sum(sizes), sizes[0])
+        if smallest > 0.05:
+            told = f"sets of {sizes[0]} and {sizes[1]} target words cannot show anything (p is at least {smallest:.2g})"
+            path = ("associations", index, "targets")
+            yield "warning", loaded.document.fault(path, f"{told}; expected at least 4 words each")
+
+
 def _balance(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
     squares: dict[object, list[Frame]] = defaultdict(list)
     for frame in frames(loaded.suite):
@@ -156,5 +172,6 @@ _RULES: dict[str, Rule] = {
     "controls": _controls,
     "duplicate": _duplicates,
     "overlapping-items": _overlapping_items,
+    "small-sets": _small_sets,
     **TEXT_RULES,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit.config import RunConfig
+from audit.embedding_references import embedding_faults
 from audit.errors import Fault, InputError
 from audit.references import reference_faults
 from audit.suite import Suite
@@ -53,7 +54,7 @@ def load_suite(path: str | Path) -> LoadedSuite:
     """
     document = read_document(*_find(path, "suites"))
     suite = validate(document, Suite)
-    faults = reference_faults(suite, document)
+    faults = [*reference_faults(suite, document), *embedding_faults(suite, document)]
     if faults:
         raise InputError(faults)
     return LoadedSuite(suite, document)

@@ -9,7 +9,8 @@ from audit.config import Check, RunConfig
 from audit.results import Estimate, Finding, HeadFinding, Verdict
 
 Outcome = tuple[Verdict, Estimate, str]
-Place = tuple[str, tuple[str, str]]
+#: A suite and a contrast; None for what is about all its texts.
+Place = tuple[str, tuple[str, str] | None]
 
 
 def heads_outcomes(check: Check, config: RunConfig, heads: Sequence[HeadFinding]) -> dict[Place, Outcome]:
@@ -102,7 +103,7 @@ def size_outcome(check: Check, finding: Finding) -> Outcome:
         finding: the estimate with its interval.
     """
     estimate = Estimate(**finding.model_dump(include=set(Estimate.model_fields)))
-    contrast, unit = "/".join(finding.contrast), _UNITS.get(check.measure, "")
+    contrast, unit = "/".join(finding.contrast or ("all texts",)), _UNITS.get(check.measure, "")
     name = _NAMES.get(check.measure, check.measure)
     if finding.estimate is None or finding.ci_low is None or finding.ci_high is None:
         reason = finding.reason or "no interval"

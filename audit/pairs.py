@@ -9,6 +9,9 @@ from typing import Literal
 Kind = Literal["treatment", "control"]
 Span = tuple[int, int]
 
+#: The axis of what spans several protected attributes.
+ALL_AXES = "all"
+
 PRONOUN = "pronoun"
 CANDIDATE_1 = "candidate_1"
 CANDIDATE_2 = "candidate_2"
@@ -27,6 +30,7 @@ class Text:
             ``candidate_1`` and ``candidate_2`` are the same two nouns in both texts of a pair, and
             ``candidate_1`` is *in both* the one that the suite ties to arm_a (for an undirected
             pair: the item's first member).
+        source_row: row in a public data set's own file, from 0; None where the pair has the row.
     """
 
     arm: str
@@ -34,6 +38,7 @@ class Text:
     text: str
     swap: tuple[Span, ...]
     mentions: Mapping[str, Span] = field(default_factory=dict)
+    source_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,12 @@ class Pair:
         a, b: the two texts; ``a.arm`` and ``b.arm`` make the contrast.
         completions: ``(c_1, c_2)``, continuations with their leading space; ``c_1`` is the one
             tied to arm_a through the reading that the suite declares; None if there are none.
-        source_row: row in a public data set's own file, from 0; None for suites in YAML.
+        source_row: row in a public data set's own file, from 0 (arm_a's, where each text has its own);
+            None for suites in YAML.
         file, line: where the author wrote it.
+        referents: the two persons that the pronoun may stand for, if the suite names them.
+        gold: the one of them that it does stand for, if that is known.
+        attributes: what a public data set says of the pair.
     """
 
     suite: str
@@ -72,6 +81,9 @@ class Pair:
     source_row: int | None
     file: str
     line: int
+    referents: tuple[str, str] | None = None
+    gold: str | None = None
+    attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
     @property
     def contrast(self) -> tuple[str, str]:

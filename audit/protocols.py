@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from audit.config import RunConfig
 from audit.pairs import Pair, Span
-from audit.records import DetailRecord, Record
-from audit.results import Audit, ModelInfo, SelfTestStep
+from audit.planting import Place, Planting
+from audit.records import AblationRecord, Array, DetailRecord, Record, SurveyRecord
+from audit.results import Audit, Label, ModelInfo, SelfTestStep
+from audit.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Model(Protocol):
 
     def encode(self, text: str) -> Encoding:
         """Tokenise a text as it will be measured."""
+
+    def chat(self, text: str) -> str:
+        """The text as the user's turn of a chat, with the model's turn to follow; raises ModelError."""
 
     def describe(self, self_test: tuple[SelfTestStep, ...]) -> ModelInfo:
         """Name, shape, route and hashes of everything that was loaded."""
@@ -89,11 +94,38 @@ class Probe(Protocol):
 
 
 @runtime_checkable
+class ModelProbe(Protocol):
+    """An instrument that surveys a model once, not pair by pair (entry points ``evenhand.probes``)."""
+
+    name: str
+    version: str
+
+    def survey(self, model: Model, suites: Sequence[Suite], config: RunConfig) -> Iterator[SurveyRecord]:
+        """Survey the model; raises MeasurementError, or ModelError where a suite asks for what it has not."""
+
+
+@runtime_checkable
 class DetailProbe(Protocol):
     """A probe that can also keep one pair whole for the report."""
 
     def detail(self, model: Model, pair: Pair) -> DetailRecord:
         """Measure one pair again and keep everything."""
+
+
+@runtime_checkable
+class InterventionProbe(Protocol):
+    """An instrument that edits sets of heads (entry points ``evenhand.probes``)."""
+
+    name: str
+    version: str
+
+    def ablate(
+        self, model: Model, pairs: Sequence[Pair], sets: Sequence[HeadChoice]
+    ) -> Iterator[AblationRecord]:
+        """Measure both arms with the rows of each set of heads at the arms' mean; raises MeasurementError."""
+
+    def perplexity(self, model: Model, sets: Sequence[HeadChoice]) -> Array:
+        """Perplexity of neutral text, ``[1 + sets]``: unedited, and with each set of heads cut off."""
 
 
 class Report(Protocol):
@@ -103,3 +135,28 @@ class Report(Protocol):
 
     def render(self, folder: Path, audit: Audit) -> list[Path]:
         """Write the format into the folder and return the files written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedModel:
+    """A model and the truth about it.
+
+    Args:
+        model: ready to be measured.
+        truth: (layer, head) → the label that an audit must give it; all other heads have no part.
+    """
+
+    model: Model
+    truth: Mapping[Place, Label]
+
+
+class Planter(Protocol):
+    """Builds models with planted heads (entry points ``evenhand.planters``)."""
+
+    name: str
+
+    def plant(self, pairs: Sequence[Pair], planting: Planting) -> PlantedModel:
+        """Build a model that knows the words of the pairs; raises InputError."""
+
+    def save(self, folder: Path, pairs: Sequence[Pair], planting: Planting) -> Mapping[Place, Label]:
+        """Save the same model as a folder that ``--model`` takes; return the truth about it."""

@@ -98,4 +98,73 @@ class DetailRecord:
     matches: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AblationRecord:
+    """Log-odds of one pair under every intervention.
+
+    Args:
+        pair_id: the pair.
+        log_odds: ``[1 + sets, 2 (arms)]`` nats; index 0 unedited. None where it cannot be done.
+        reason: why not.
+    """
+
+    pair_id: str
+    log_odds: Array | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRecord:
+    """What the heads of one stream look at by habit, on neutral text (see :mod:`audit.patterns`).
+
+    Args:
+        stream: which attention.
+        mass: pattern → ``[layers, heads]`` mean attention to it, 0 to 1; for the bag of words how evenly the
+            attention is spread over the content words, times their share. NaN where the texts have no such place.
+        excess: pattern → ``[layers, heads]`` the same with uniform attention at 0 and everything at 1; for the
+            bag of words relative to uniform attention, which is 1.
+        types: ``[layers, heads]`` names, of ``audit.patterns.PATTERNS`` or ``mixed``.
+        scores: ``[layers, heads]`` the excess behind the type; for mixed that of the nearest place.
+    """
+
+    stream: Stream
+    mass: Mapping[str, Array]
+    excess: Mapping[str, Array]
+    types: npt.NDArray[np.str_]
+    scores: Array
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRecord:
+    """The words of one association or projection of a suite, at one layer.
+
+    Args:
+        suite, axis: who asks.
+        kind: which of the two.
+        subject: its id.
+        layer: ``input``, ``last`` or a block's number, as the suite writes it.
+        contrast: names of the target sets X and Y; or the direction's first pair.
+        attributes: names of the attribute sets A and B; None for projections.
+        words: W target words, or projected words.
+        sets: for each of them the target set or list that it is of.
+        values: ``[W]`` associations `s(w,A,B)`, or projections.
+        against: what projections are compared with; None for associations.
+        known: ``[W]`` its values; None for associations.
+    """
+
+    suite: str
+    axis: str
+    kind: Literal["association", "projection"]
+    subject: str
+    layer: str
+    contrast: tuple[str, str]
+    attributes: tuple[str, str] | None
+    words: tuple[str, ...]
+    sets: tuple[str, ...]
+    values: Array
+    against: str | None = None
+    known: Array | None = None
+
+
 Record = PairRecord | OutputRecord | HeadRecord | DetailRecord
+SurveyRecord = PatternRecord | EmbeddingRecord

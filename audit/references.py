@@ -18,7 +18,7 @@ ANY_LIST = "item"
 
 def reference_faults(suite: Suite, document: Document) -> list[Fault]:
     """Every id that is there twice, and every name of an arm, item, list or slot that is not there."""
-    if not suite.templates and not suite.pairs:
+    if not (suite.templates or suite.pairs or suite.associations or suite.projections):
         return [
             document.fault((), "the suite is empty; expected 'templates' or 'pairs' with at least one entry")
         ]
@@ -33,15 +33,16 @@ def reference_faults(suite: Suite, document: Document) -> list[Fault]:
 
 
 def _ids(suite: Suite) -> Iterator[Found]:
-    yield from _twice((arm.id for arm in suite.arms), ("arms",), "id")
-    yield from _twice((template.id for template in suite.templates), ("templates",), "id")
-    yield from _twice((control.id for control in suite.controls), ("controls",), "id")
-    yield from _twice((pair.id for pair in suite.pairs), ("pairs",), "id")
+    yield from twice((arm.id for arm in suite.arms), ("arms",), "id")
+    yield from twice((template.id for template in suite.templates), ("templates",), "id")
+    yield from twice((control.id for control in suite.controls), ("controls",), "id")
+    yield from twice((pair.id for pair in suite.pairs), ("pairs",), "id")
     for name, entries in suite.lists.items():
-        yield from _twice((entry.name for entry in entries), ("lists", name), "name")
+        yield from twice((entry.name for entry in entries), ("lists", name), "name")
 
 
-def _twice(names: Iterable[str | None], path: DocumentPath, key: str) -> Iterator[Found]:
+def twice(names: Iterable[str | None], path: DocumentPath, key: str) -> Iterator[Found]:
+    """Names of a list that are there a second time."""
     seen: set[str] = set()
     for index, name in enumerate(names):
         if name is not None and name in seen:
@@ -61,6 +62,12 @@ def _lists(suite: Suite) -> Iterator[Found]:
 
 
 def _arm_slots(suite: Suite) -> Iterator[Found]:
+    for index, arm in enumerate(suite.arms[1:], start=1):
+        if arm.stereotypical:
+            yield (
+                ("arms", index, "stereotypical"),
+                "only the first arm may say the stereotype; expected it first",
+            )
     yield from _arms_slots(suite.arms, ("arms",))
     if any(template.arms is None for template in suite.templates):
         yield from _enough(suite.arms, ("arms",))
@@ -88,11 +95,11 @@ def _template(suite: Suite, template: Template, path: DocumentPath) -> Iterator[
     arms = suite.arms if template.arms is None else template.arms
     if template.arms is not None:
         yield from _enough(template.arms, (*path, "arms"))
-        yield from _twice((arm.id for arm in template.arms), (*path, "arms"), "id")
+        yield from twice((arm.id for arm in template.arms), (*path, "arms"), "id")
         yield from _arms_slots(template.arms, (*path, "arms"))
     items: tuple[Item, ...] = ()
     if template.pick:
-        yield from _known(template.pick.items, suite.items, "list of items", (*path, "pick", "items"))
+        yield from known_names(template.pick.items, suite.items, "list of items", (*path, "pick", "items"))
         items = _items(suite, template.pick.items)
     texts = [template.text, *(text for arm in arms for text in arm.slots.values())]
     yield from _slots_or_fault(template.text, (*path, "text"))[1]
@@ -127,7 +134,10 @@ def _members(
                         yield path, f"no '{member}' in the list '{word.list}'{hint(member, known)}"
 
 
-def _known(names: Iterable[str], options: Collection[str], noun: str, path: DocumentPath) -> Iterator[Found]:
+def known_names(
+    names: Iterable[str], options: Collection[str], noun: str, path: DocumentPath
+) -> Iterator[Found]:
+    """Names that are not among the options."""
     for name in names:
         if name not in options:
             yield path, f"unknown {noun} '{name}'; expected {listed(list(options))}{hint(name, options)}"
@@ -145,8 +155,8 @@ def _meaning(
     if len(set(candidates)) < len(candidates):
         yield (*path, "mentions", "candidates"), f"the candidates are the same {shown(list(candidates))}"
     for arm, candidate in stereotype.items():
-        yield from _known([arm] if ids else [], ids, "arm", (*path, "stereotype", arm))
-        yield from _known([candidate], candidates, "candidate", (*path, "stereotype", arm))
+        yield from known_names([arm] if ids else [], ids, "arm", (*path, "stereotype", arm))
+        yield from known_names([candidate], candidates, "candidate", (*path, "stereotype", arm))
     if len(set(stereotype.values())) < len(stereotype):
         yield (*path, "stereotype"), "two arms are tied to the same candidate; expected a candidate for each"
     kinds = {completion.tied_to is None for completion in completions.values()}
@@ -159,28 +169,30 @@ def _meaning(
     for words, completion in completions.items():
         at = (*path, "completions", words)
         if completion.tied_to is not None:
-            yield from _known([completion.tied_to], ids, "arm", (*at, "tied_to"))
+            yield from known_names([completion.tied_to], ids, "arm", (*at, "tied_to"))
         if completion.reads_pronoun_as is not None:
-            yield from _known(
+            yield from known_names(
                 [completion.reads_pronoun_as], candidates, "candidate", (*at, "reads_pronoun_as")
             )
 
 
 def _control(suite: Suite, control: Control, path: DocumentPath) -> Iterator[Found]:
-    yield from _known(control.items, suite.items, "list of items", (*path, "items"))
+    yield from known_names(control.items, suite.items, "list of items", (*path, "items"))
     items = _items(suite, control.items)
     if not control.texts:
         picking = [template for template in suite.templates if template.pick and template.mentions.candidates]
-        yield from _known(control.reuse, [template.id for template in picking], "template", (*path, "reuse"))
+        yield from known_names(
+            control.reuse, [template.id for template in picking], "template", (*path, "reuse")
+        )
         if not picking:
             yield path, "no template picks candidates; expected one, or 'templates' of the control's own"
         yield from _members(suite, items, [template.text for template in picking], (*path, "items"))
         return
     yield from _enough(suite.arms if control.arms is None else control.arms, (*path, "arms"))
     if control.arms:
-        yield from _twice((arm.id for arm in control.arms), (*path, "arms"), "id")
+        yield from twice((arm.id for arm in control.arms), (*path, "arms"), "id")
         yield from _arms_slots(control.arms, (*path, "arms"))
-    yield from _twice((text.id for text in control.templates), (*path, "templates"), "id")
+    yield from twice((text.id for text in control.templates), (*path, "templates"), "id")
     for index, text in enumerate(control.texts):
         yield from _slots_or_fault(text.text, control_text_path(control, path, index))[1]
     yield from _members(suite, items, [text.text for text in control.texts], (*path, "items"))
@@ -204,6 +216,13 @@ def _written_pair(suite: Suite, pair: WrittenPair, path: DocumentPath) -> Iterat
         yield path, f"too few texts (got {len(written)}); expected a text for at least 2 arms ({listed(ids)})"
     candidates = pair.mentions.candidates or ()
     yield from _meaning(written, candidates, pair.stereotype, pair.completions, path)
+    referents = pair.referents or candidates
+    if pair.gold is not None:
+        yield from known_names([pair.gold], referents, "referent", (*path, "gold"))
+    if pair.gold is not None and not pair.mentions.pronoun:
+        yield (*path, "gold"), "no pronoun is mentioned; expected 'pronoun' among the mentions"
+    if isinstance(pair.source_row, dict):
+        yield from known_names(pair.source_row, [arm.id for arm in written], "arm", (*path, "source_row"))
 
 
 def control_templates(control: Control) -> tuple[tuple[str, ControlText], ...]:

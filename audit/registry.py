@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from audit.errors import InputError
 
 if TYPE_CHECKING:
-    from audit.protocols import Backend, Probe, Report
+    from audit.protocols import Backend, InterventionProbe, ModelProbe, Planter, Probe, Report
 
 Part = TypeVar("Part")
 
@@ -31,11 +31,13 @@ class Door(Generic[Part]):
         kind: what a part is called in messages, such as ``probe``.
         group: the entry-point group.
         protocol: name of the protocol in ``audit.protocols``.
+        others: names of the other protocols, one of which a part may fulfil instead.
     """
 
     kind: str
     group: str
     protocol: str
+    others: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all parts that are installed, sorted; none of them is loaded."""
@@ -73,10 +75,17 @@ class Door(Generic[Part]):
             # Whatever a third party's module raises is told to the user as one line.
             message = f"{title} cannot be loaded ({type(error).__name__}: {error})"
             raise InputError.single(message, path=where) from error
-        faults = _missing(part, _protocol(self.protocol), point.name)
+        faults = _missing(part, self._protocol_of(part), point.name)
         if faults:
             raise InputError.single(f"{title} is not a {self.kind}: {'; '.join(faults)}", path=where)
         return part
+
+    def _protocol_of(self, part: object) -> type:
+        """The protocol that the part comes nearest to."""
+        names = [self.protocol, *self.others]
+        return max(
+            map(_protocol, names), key=lambda protocol: sum(hasattr(part, m) for m in _members(protocol))
+        )
 
     def _unknown(self, name: str) -> str:
         names = self.names()
@@ -85,9 +94,12 @@ class Door(Generic[Part]):
         return f"{message}; did you mean {close[0]!r}?" if close else message
 
 
-PROBES: Door[Probe] = Door("probe", "evenhand.probes", "Probe")
+PROBES: Door[Probe | ModelProbe | InterventionProbe] = Door(
+    "probe", "evenhand.probes", "Probe", ("ModelProbe", "InterventionProbe")
+)
 REPORTS: Door[Report] = Door("report", "evenhand.reports", "Report")
 BACKENDS: Door[Backend] = Door("backend", "evenhand.backends", "Backend")
+PLANTERS: Door[Planter] = Door("planter", "evenhand.planters", "Planter")
 
 
 def _published(group: str) -> Mapping[str, list[EntryPoint]]:
@@ -115,6 +127,12 @@ def _protocol(name: str) -> type:
 
     found: type = getattr(protocols, name)
     return found
+
+
+def _members(protocol: type) -> tuple[str, ...]:
+    """What a protocol asks for: attributes and methods."""
+    methods = (key for key, member in vars(protocol).items() if inspect.isfunction(member))
+    return (*typing.get_type_hints(protocol), *(key for key in methods if not key.startswith("_")))
 
 
 def _missing(part: Any, protocol: type, name: str) -> list[str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 AUDIT, MANIFEST, DETAIL = "audit.json", "manifest.json", "detail"
 TABLES = ("pairs", "outputs", "heads")
+#: Probe that surveys the model → the table that it writes.
+SURVEYS = {"patterns": "patterns", "embedding": "embeddings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class RunFolder:
     audit: Audit
 
     def table(self, name: str) -> pd.DataFrame:
-        """Read ``pairs``, ``outputs`` or ``heads``; raises StoreError."""
+        """Read one of ``TABLES`` or of ``SURVEYS``; raises StoreError."""
         import pandas as pd
 
         file = self.path / f"{name}.parquet"
@@ -49,6 +51,12 @@ class RunFolder:
             raise StoreError(f"{file}: no such table; run the audit again") from error
         except (OSError, ValueError) as error:
             raise StoreError(f"{file}: cannot be read ({_cause(error)}); run the audit again") from error
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Read all tables of the run, those of the surveys that it made too; raises StoreError."""
+        measured = {survey.probe for survey in self.audit.coverage.surveys if survey.measured}
+        surveys = [table for probe, table in SURVEYS.items() if probe in measured]
+        return {name: self.table(name) for name in (*TABLES, *surveys)}
 
 
 def open_run(path: Path) -> RunFolder:
@@ -145,7 +153,7 @@ def _exchange(fresh: Path, place: Path) -> None:
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
-    """Write one of the three tables as Parquet."""
+    """Write a table as Parquet."""
     frame.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from audit.config import Settings
+from audit.config import Name, Settings
+from audit.embedding_suite import Association, Projection
 
 Task = Literal[
     "sentence",
@@ -17,10 +18,11 @@ Task = Literal[
     "classification",
     "question-answering",
     "translation",
+    "embedding",
 ]
 #: Tasks whose outputs the built-in probes measure; suites of the others load, but cannot be run yet.
-MEASURED_TASKS: tuple[Task, ...] = ("sentence", "completion", "coreference", "generation")
-Name = Annotated[str, StringConstraints(min_length=1)]
+MEASURED_TASKS: tuple[Task, ...] = ("sentence", "completion", "coreference", "generation", "embedding")
+Row = Annotated[int, Field(ge=0)]
 Design = Literal["latin_square", "all"]
 
 
@@ -69,12 +71,15 @@ class Arm(Settings):
         group: what the arm stands for.
         slots: slot → what the arm writes there; may itself hold item slots (``{occupation.1}``).
         value: what the arm writes into the one slot of the template that nothing else fills.
+        stereotypical: whether this arm's texts are the ones that say the stereotype, as in CrowS-Pairs;
+            such an arm is the suite's first.
     """
 
     id: Name = Field(description="a name for the arm, such as she")
     group: Name = Field(description="what the arm stands for, such as female")
     slots: dict[str, str] = {}
     value: str | None = None
+    stereotypical: bool = False
 
 
 NeutralArm = Annotated[Arm, BeforeValidator(_as_neutral_arm, json_schema_input_type=Arm | str)]
@@ -218,7 +223,12 @@ class WrittenPair(BaseModel):
         cluster, item, order: the random factors that it belongs to; by default a template of its own
             and its candidates (the same in either order).
         control: name of the control block, when it is a control.
-        source_row: its row in a public data set's own file, from 0.
+        source_row: its row in a public data set's own file, from 0; or arm → row, where each text has
+            a row of its own.
+        axis: the protected attribute, where it is another than the suite's.
+        referents: the two persons that the pronoun may stand for; by default the candidates.
+        gold: the one of them that it does stand for.
+        attributes: what the data set says of the pair (a share of women, a label of its authors, …).
     """
 
     model_config = ConfigDict(
@@ -233,7 +243,11 @@ class WrittenPair(BaseModel):
     item: Name | None = None
     order: Literal[0, 1] = 0
     control: Name | None = None
-    source_row: int | None = Field(None, ge=0)
+    source_row: Row | dict[str, Row] | None = None
+    axis: Name | None = None
+    referents: Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)] | None = None
+    gold: Name | None = None
+    attributes: dict[str, str | int | float | bool] = {}
 
     @property
     def texts(self) -> dict[str, str]:
@@ -247,7 +261,7 @@ class WrittenPair(BaseModel):
 
 
 class Suite(Settings):
-    """A suite of minimal pairs for one protected attribute."""
+    """A suite of minimal pairs, and of tests of embeddings, for one protected attribute."""
 
     suite: Name = Field(description="the suite's name")
     version: int = Field(ge=1, description="a whole number from 1")
@@ -255,6 +269,9 @@ class Suite(Settings):
     task: Task = Field(description="what the model is asked to do, such as coreference")
     description: str | None = None
     language: str = "en"
+    prompt: Literal["plain", "chat"] = Field(
+        "plain", description="chat lays each text into the model's chat template, as the user's turn"
+    )
     license: str | None = None
     sources: Names = ()
     hazard: dict[str, str] = {}
@@ -264,3 +281,5 @@ class Suite(Settings):
     templates: tuple[Template, ...] = ()
     controls: tuple[Control, ...] = ()
     pairs: tuple[WrittenPair, ...] = ()
+    associations: tuple[Association, ...] = ()
+    projections: tuple[Projection, ...] = ()

@@ -39,6 +39,7 @@ def print_summary(done: RunFolder) -> None:
         console.print(_checks(audit.gate.checks))
         _print_other_reasons(console, audit)
     _print_heads(console, audit)
+    _print_embeddings(console, audit)
     console.print(_coverage(audit), style="dim")
     report = done.path / "report.html"
     console.print(f"report  {report if report.exists() else done.path / 'audit.json'}", soft_wrap=True)
@@ -119,6 +120,35 @@ def _print_heads(console: Console, audit: Audit) -> None:
     console.print(table)
     if len(flagged) > 8:
         console.print(f"… and {len(flagged) - 8} more heads in the report", style="dim")
+    habits = [
+        f"{head.layer}-{head.head} {head.pattern.replace('_', ' ')} ({head.pattern_score:.2f})"
+        for head in flagged[:8]
+        if head.pattern is not None
+    ]
+    if habits:
+        console.print(f"on neutral text: {', '.join(habits)}", style="dim")
+    console.print()
+
+
+def _print_embeddings(console: Console, audit: Audit) -> None:
+    found = [finding for finding in audit.findings if finding.subject is not None]
+    if not found:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("embeddings", "layer", "between", "found", "95 % interval", "p adjusted"):
+        table.add_column(title, justify="right" if title == "found" else "left", overflow="fold")
+    for finding in found:
+        symbol = "d" if finding.attributes else "rho"
+        table.add_row(
+            finding.subject,
+            finding.layer,
+            "/".join(finding.contrast),
+            "–" if finding.estimate is None else f"{symbol} {finding.estimate:+.2f}",
+            "" if finding.ci_low is None else f"[{finding.ci_low:+.2f}, {finding.ci_high:+.2f}]",
+            "–" if finding.p_adjusted is None else f"{finding.p_adjusted:.2g}",
+        )
+    console.print()
+    console.print(table)
     console.print()
 
 
@@ -128,11 +158,19 @@ def _strength(head: HeadFinding) -> float:
 
 def _coverage(audit: Audit) -> str:
     covered = audit.coverage
+    tests = [
+        f"{survey.measured} of {survey.planned} tests of embeddings made"
+        for survey in covered.surveys
+        if survey.asked
+    ]
+    if tests and not covered.planned:
+        return tests[0]
     told = f"{covered.measured} of {covered.planned} pairs measured"
     if covered.skipped or covered.failed:
         told += f", {covered.skipped} skipped, {covered.failed} failed"
-    tests = sum(p is not None for head in audit.heads for p in (head.p_flag, head.p_flag_next))
-    return f"{told}; {len(audit.heads)} head × contrast estimates, {tests} tests corrected together"
+    corrected = sum(p is not None for head in audit.heads for p in (head.p_flag, head.p_flag_next))
+    heads = f"{len(audit.heads)} head × contrast estimates, {corrected} tests corrected together"
+    return "; ".join([told, *tests, heads])
 
 
 def summary_json(done: RunFolder) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,12 @@ from audit.results import Reason
 def _mention(text: Text, name: str) -> str | None:
     span = text.mentions.get(name)
     return None if span is None else text.text[slice(*span)]
+
+
+def _source_row(pair: Pair, arm: str) -> int | None:
+    """The row of an arm's own text, or of the pair."""
+    own = {text.arm: text.source_row for text in (pair.a, pair.b)}.get(arm)
+    return pair.source_row if own is None else own
 
 
 def _pair_row(pair: Pair, record: PairRecord) -> dict[str, object]:
@@ -51,6 +58,8 @@ def _pair_row(pair: Pair, record: PairRecord) -> dict[str, object]:
         "completion_2": second,
         "candidate_1": _mention(pair.a, CANDIDATE_1),
         "candidate_2": _mention(pair.a, CANDIDATE_2),
+        "gold": pair.gold,
+        "attributes": json.dumps(dict(pair.attributes), ensure_ascii=False) if pair.attributes else None,
         "file": pair.file,
         "line": pair.line,
         "status": record.status,
@@ -67,7 +76,8 @@ _PAIR_TYPES = {
     "directed": "bool",
     **dict.fromkeys(("arm_a", "arm_b", "group_a", "group_b", "text_a", "text_b"), "string"),
     **dict.fromkeys(("tokens_a", "tokens_b"), "object"),
-    **dict.fromkeys(("completion_1", "completion_2", "candidate_1", "candidate_2", "file"), "string"),
+    **dict.fromkeys(("completion_1", "completion_2", "candidate_1", "candidate_2"), "string"),
+    **dict.fromkeys(("gold", "attributes", "file"), "string"),
     "line": "int64",
     **dict.fromkeys(("status", "reason"), "string"),
 }
@@ -142,7 +152,7 @@ class Tables:
             {
                 "suite": self._pairs[r.pair_id].suite,
                 "pair_id": r.pair_id,
-                "source_row": self._pairs[r.pair_id].source_row,
+                "source_row": _source_row(self._pairs[r.pair_id], r.arm),
                 "arm": r.arm,
                 "measure": r.measure,
                 "value": r.value,

@@ -1,17 +1,18 @@
-"""All single-head variants of a text's tail in one growing batch.
+"""All interventions on a text's tail in one growing batch.
 
 Two texts of a pair share their prefix, so its keys and values are computed once and never copied.
-The tail of every text is one row of the batch; at layer l each chosen head adds one more row, a copy
-of the unedited tail, in which that head reads along the *partner* text's attention row. A variant of
-layer l therefore costs nothing below layer l, and its own attention row is at hand in the same batch.
+The tail of every text is one row of the batch; at layer l each intervention whose first head lies
+there adds one more row, a copy of the unedited tail, in which its heads read as it says. It therefore
+costs nothing below its first layer, and the unedited attention rows are at hand in the same batch.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from transformers import PreTrainedModel
@@ -20,7 +21,37 @@ from audit.errors import ModelError
 from probes.attention_call import Attended, AttentionCall
 from probes.route import instrument
 
-Head = tuple[int, int]
+#: What takes the place of a head's attention row: the other text's row of the unedited pass; the mean of
+#: both texts' rows; every visible token alike; nothing; or, for the head's output, its mean over a suite.
+Kind = Literal["exchange", "arms-mean", "uniform", "zero", "mean"]
+
+
+class Place(NamedTuple):
+    """A head and the tail positions whose attention rows are edited."""
+
+    layer: int
+    head: int
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """Heads that are edited together.
+
+    Args:
+        places: at least one.
+        kind: what takes the place of their rows.
+        means: for ``mean``, place → ``[d]`` mean output of the head before the output projection.
+    """
+
+    places: tuple[Place, ...]
+    kind: Kind = "exchange"
+    means: dict[Place, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def first(self) -> int:
+        """The layer below which nothing changes."""
+        return min(place.layer for place in self.places)
 
 
 @dataclass(slots=True)
@@ -60,13 +91,11 @@ class Tails:
     Args:
         ids: ``[texts, positions]``; text i continues prefix ``i mod prefixes``.
         start: position of the first tail token in its text.
-        rows: tail positions whose attention rows are exchanged.
-        partner: ``[texts]``, index of the text that lends its rows.
+        partner: ``[texts]``, index of each text's counterpart in the other arm.
     """
 
     ids: torch.Tensor
     start: int
-    rows: tuple[int, ...]
     partner: torch.Tensor
 
 
@@ -100,20 +129,37 @@ def read_prefix(net: PreTrainedModel, ids: torch.Tensor) -> KeyValues:
     return seen
 
 
-class _Branching:
-    """The attention of one pass: shared prefix, causal tail, partner rows for the new variants."""
+class _Slot(NamedTuple):
+    """What an intervention does in one layer: its copy of the tails, its places there, its texts' rows."""
 
-    def __init__(self, prefix: KeyValues, tails: Tails, heads: Sequence[Sequence[int]]) -> None:
-        self.prefix, self.tails, self.heads = prefix, tails, heads
+    number: int
+    intervention: Intervention
+    places: tuple[Place, ...]
+
+
+class _Branching:
+    """The attention of one pass: shared prefix, causal tail, edited rows for the copies."""
+
+    def __init__(self, prefix: KeyValues, tails: Tails, interventions: Sequence[Intervention]) -> None:
+        self.prefix, self.tails = prefix, tails
         self.seen = KeyValues()
+        self.order = sorted(range(len(interventions)), key=lambda number: interventions[number].first)
+        self.joining: dict[int, int] = defaultdict(int)
+        self._slots: dict[int, list[_Slot]] = defaultdict(list)
+        for slot, number in enumerate(self.order):
+            intervention = interventions[number]
+            self.joining[intervention.first] += 1
+            for layer in {place.layer for place in intervention.places}:
+                places = tuple(place for place in intervention.places if place.layer == layer)
+                self._slots[layer].append(_Slot(slot, intervention, places))
 
     def grow(self, layer: int) -> Any:
-        """A pre-hook that adds one unedited copy of all tails per chosen head of the layer."""
+        """A pre-hook that adds one unedited copy of all tails per intervention that begins in the layer."""
         texts = self.tails.ids.shape[0]
 
         def hook(_module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             hidden = args[0] if args else kwargs["hidden_states"]
-            hidden = torch.cat([hidden, hidden[:texts].repeat(len(self.heads[layer]), 1, 1)])
+            hidden = torch.cat([hidden, hidden[:texts].repeat(self.joining[layer], 1, 1)])
             if args:
                 return (hidden, *args[1:]), kwargs
             return args, {**kwargs, "hidden_states": hidden}
@@ -134,21 +180,44 @@ class _Branching:
         future = torch.ones(steps, steps, dtype=torch.bool, device=scores.device).triu(1)
         scores[..., -steps:].masked_fill_(future, float("-inf"))
         weights = call.softmax(scores).to(call.value.dtype)
-        self._exchange(weights, layer, batch)
+        self._edit_rows(weights, layer)
         weights = weights.reshape(batch, shared, heads // shared * steps, -1)
         out = weights[..., width:] @ call.value
         if width:
             out = out + _over_prefix(weights[..., :width], self.prefix.values[layer])
-        return out.reshape(batch, heads, steps, -1).transpose(1, 2), None
+        out = out.reshape(batch, heads, steps, -1)
+        self._edit_outputs(out, layer)
+        return out.transpose(1, 2), None
 
-    def _exchange(self, weights: torch.Tensor, layer: int, batch: int) -> None:
+    def _copy(self, tensor: torch.Tensor, slot: int) -> torch.Tensor:
+        """The texts of one intervention."""
         texts = self.tails.ids.shape[0]
-        lent = weights[:texts][self.tails.partner]
-        first = batch - texts * len(self.heads[layer])
-        for number, head in enumerate(self.heads[layer]):
-            start = first + number * texts
-            for row in self.tails.rows:
-                weights[start : start + texts, head, row] = lent[:, head, row]
+        return tensor[texts * (1 + slot) : texts * (2 + slot)]
+
+    def _edit_rows(self, weights: torch.Tensor, layer: int) -> None:
+        partner = self.tails.partner
+        lent = weights[: len(partner)][partner]
+        for slot, intervention, places in self._slots[layer]:
+            own = self._copy(weights, slot)
+            for _, head, rows in places:
+                for row in rows:
+                    match intervention.kind:
+                        case "exchange":
+                            own[:, head, row] = lent[:, head, row]
+                        case "arms-mean":
+                            own[:, head, row] = (own[:, head, row] + own[partner, head, row]) / 2
+                        case "uniform":
+                            visible = self.prefix.length + row + 1
+                            own[:, head, row] = 0
+                            own[:, head, row, :visible] = 1 / visible
+                        case "zero" | "mean":
+                            own[:, head, row] = 0
+
+    def _edit_outputs(self, out: torch.Tensor, layer: int) -> None:
+        for slot, intervention, places in self._slots[layer]:
+            for place in places if intervention.kind == "mean" else ():
+                own = self._copy(out, slot)
+                own[:, place.head, list(place.rows)] = intervention.means[place].to(out)
 
 
 def _over_prefix(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -165,27 +234,30 @@ def _over_prefix(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def branch(
-    net: PreTrainedModel, prefix: KeyValues, tails: Tails, heads: Sequence[Sequence[int]]
+    net: PreTrainedModel, prefix: KeyValues, tails: Tails, interventions: Sequence[Intervention]
 ) -> tuple[torch.Tensor, KeyValues]:
-    """Run the tails and all variants.
+    """Run the tails unedited, and once more under every intervention.
 
     Args:
         net: a decoder whose attention goes through ``probes.route``.
         prefix: keys and values of the shared prefixes.
         tails: the tails, ordered so that tail i continues prefix ``i mod prefixes``.
-        heads: for each layer the heads to exchange, one variant each.
+        interventions: what to edit.
     Returns:
-        Final hidden states ``[1 + variants, texts, positions, width]`` (index 0: unedited; then layer by
-        layer, in the order of ``heads``), and the tails' own keys and values.
+        Final hidden states ``[1 + interventions, texts, positions, width]`` (index 0: unedited; then in the
+        order of ``interventions``), and the tails' own keys and values.
     """
-    pass_ = _Branching(prefix, tails, heads)
+    pass_ = _Branching(prefix, tails, interventions)
     texts, steps = tails.ids.shape
     positions = torch.arange(tails.start, tails.start + steps, device=tails.ids.device)[None]
     with ExitStack() as stack:
         stack.enter_context(instrument(pass_))
         for number, layer in enumerate(decoder_layers(net)):
-            if heads[number]:
+            if pass_.joining[number]:
                 handle = layer.register_forward_pre_hook(pass_.grow(number), with_kwargs=True)
                 stack.callback(handle.remove)
         hidden = net.base_model(input_ids=tails.ids, position_ids=positions, use_cache=False)[0]
-    return hidden.reshape(-1, texts, steps, hidden.shape[-1]), pass_.seen
+    hidden = hidden.reshape(-1, texts, steps, hidden.shape[-1])
+    if pass_.order != sorted(pass_.order):
+        hidden = hidden[[0, *(1 + pass_.order.index(number) for number in range(len(interventions)))]]
+    return hidden, pass_.seen

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
+from jinja2 import TemplateError
 from transformers import PreTrainedModel
 
 from audit.errors import ModelError
@@ -120,6 +121,14 @@ class LoadedModel:
             return None
         return int(self.tokenizer.bos_token_id)
 
+    @property
+    def first_context(self) -> int | None:
+        """What a decoder reads before a text's first token: BOS, or EOS where the tokenizer has no BOS."""
+        if self.family != "decoder" or self.bos is not None:
+            return self.bos
+        eos = self.tokenizer.eos_token_id
+        return None if eos is None else int(eos)
+
     @cached_property
     def max_length(self) -> int:
         """Tokens that fit into the context window."""
@@ -152,6 +161,10 @@ class LoadedModel:
             self._encodings[text] = self._encode(text)
         return self._encodings[text]
 
+    def encode_plain(self, text: str) -> tuple[int, ...]:
+        """Tokenise a text as the tokenizer does by itself, with the special tokens that it adds, or none."""
+        return tuple(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
     def _encode(self, text: str) -> Encoding:
         found = self.tokenizer(
             text,
@@ -162,11 +175,27 @@ class LoadedModel:
         )
         ids: list[int] = list(found["input_ids"])
         offsets: list[Span] = [(int(start), int(end)) for start, end in found["offset_mapping"]]
-        if self.bos is not None:
+        if self.bos is not None and ids[:1] != [self.bos]:  # a chat template may begin with it
             ids, offsets = [self.bos, *ids], [(0, 0), *offsets]
         if not ids:
             raise ModelError(f"{self.name}: the tokenizer makes no token of {text!r}")
         return Encoding(tuple(ids), self._readable(text, ids, offsets), tuple(offsets))
+
+    def chat(self, text: str) -> str:
+        """The text as the user's turn of a chat, with the model's turn to follow.
+
+        Raises:
+            ModelError: the tokenizer has no chat template, or the template refuses the text.
+        """
+        if not self.tokenizer.chat_template:
+            raise ModelError(
+                f"{self.name}: the tokenizer has no chat template; expected a suite with 'prompt: plain'"
+            )
+        turns = [{"role": "user", "content": text}]
+        try:
+            return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except (TemplateError, TypeError, ValueError) as error:
+            raise ModelError(f"{self.name}: the chat template cannot be filled ({error})") from error
 
     def _readable(self, text: str, ids: list[int], offsets: list[Span]) -> tuple[str, ...]:
         """Tokens as the text shows them, with the space that each of them swallowed."""

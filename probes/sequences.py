@@ -15,6 +15,7 @@ from probes.capture import StreamCapture
 from probes.forward import forward
 from probes.head import log_probabilities
 from probes.model import LoadedModel
+from probes.precision import float64_blocks
 from probes.route import instrument
 
 Array = npt.NDArray[np.float32]
@@ -64,20 +65,24 @@ class SequenceReading:
 
 
 @torch.no_grad()
-def run(model: LoadedModel, sequences: Sequence[TokenSequence]) -> list[SequenceReading]:
+def run(
+    model: LoadedModel, sequences: Sequence[TokenSequence], *, precise: bool = False
+) -> list[SequenceReading]:
     """Run sequences, similar lengths together.
 
     Args:
         model: of any family; only decoders and encoder–decoders take targets.
         sequences: what to run.
+        precise: whether the blocks of a float32 network compute in float64, which takes twice as long.
     Returns:
         One reading per sequence, in their order.
     """
     found: dict[int, SequenceReading] = {}
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
-    for batch in _batches(sequences, order, one_length=model.reads_padding):
-        readings = _run_batch(model, [sequences[index] for index in batch])
-        found.update(zip(batch, readings, strict=True))
+    with float64_blocks(model.net) if precise else nullcontext():
+        for batch in _batches(sequences, order, one_length=model.reads_padding):
+            readings = _run_batch(model, [sequences[index] for index in batch])
+            found.update(zip(batch, readings, strict=True))
     return [found[index] for index in range(len(sequences))]
 
 

@@ -17,7 +17,8 @@ import pyarrow.parquet
 
 from audit.errors import StoreError
 from audit.results import Audit
-from audit.store import DETAIL, MANIFEST
+from audit.store import DETAIL, MANIFEST, TABLES
+from reports.numbers import defined
 
 _PAIR_COLUMNS: Final = (
     "suite",
@@ -80,6 +81,7 @@ class FinishedRun:
         pairs, outputs: the tables; without rows where the run wrote none.
         details: pair → kept attention.
         manifest_sha256: digest of ``manifest.json``; None where there is none.
+        missing: files that a run writes and that the folder lacks. What they held is unknown, not empty.
     """
 
     path: Path
@@ -88,6 +90,11 @@ class FinishedRun:
     outputs: pd.DataFrame
     details: dict[str, Detail]
     manifest_sha256: str | None
+    missing: tuple[str, ...] = ()
+
+    def lacks(self, table: str) -> bool:
+        """Whether the folder lacks a table, which is not the same as a table without rows."""
+        return f"{table}.parquet" in self.missing
 
     def heads_of(self, pair_ids: Sequence[str]) -> pd.DataFrame:
         """Read the head measures of a few pairs; the whole table stays on the disk."""
@@ -104,7 +111,7 @@ def read_folder(folder: Path, audit: Audit) -> FinishedRun:
         folder: the run folder.
         audit: its result.
     Returns:
-        The run; tables that the run did not write have no rows.
+        The run; tables that the folder lacks have no rows and are listed as missing.
     Raises:
         StoreError: a file is there and cannot be read.
     """
@@ -117,7 +124,18 @@ def read_folder(folder: Path, audit: Audit) -> FinishedRun:
         _read_table(folder / "outputs.parquet", _OUTPUT_COLUMNS),
         {detail.pair_id: detail for detail in details},
         hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None,
+        _missing(folder, audit),
     )
+
+
+def _missing(folder: Path, audit: Audit) -> tuple[str, ...]:
+    """Name what a run writes and the folder lacks; kept attention only if the run was told to keep some."""
+    names = [MANIFEST, *(f"{table}.parquet" for table in TABLES)]
+    lacking = [name for name in names if not (folder / name).is_file()]
+    read = any(defined(head.bias.estimate) or defined(head.bias_next.estimate) for head in audit.heads)
+    if read and audit.config.get("detail") and not (folder / DETAIL).is_dir():
+        lacking.append(f"{DETAIL}/")
+    return tuple(lacking)
 
 
 def read_detail(path: Path) -> Detail:

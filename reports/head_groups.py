@@ -11,7 +11,7 @@ from markupsafe import Markup
 from audit.results import Estimate, HeadFinding, Label
 from reports.figures.head_map import HeadMapInfo, HeadMeasure, head_map_info
 from reports.figures.head_map_svg import head_map_svg
-from reports.numbers import defined
+from reports.numbers import defined, number
 
 #: Heads that are worth a reader's time, most serious first.
 RANK: Final[tuple[Label, ...]] = ("carries", "opposes", "moves", "acts", "none", "unmeasured")
@@ -46,6 +46,15 @@ class HeadRow(NamedTuple):
         both = self.finding.label_pronoun == self.finding.label_next
         kept = (reason for reason in self.finding.reasons if both or not reason.startswith(other))
         return "; ".join(_FIGURES.sub("", reason).removeprefix(f"{shown}: ") for reason in kept)
+
+    @property
+    def habit(self) -> str | None:
+        """What the head looks at on neutral text, and how clearly; None where that was not surveyed.
+
+        For a mixed head the score is that of the place that comes nearest.
+        """
+        pattern, score = self.finding.pattern, self.finding.pattern_score
+        return None if pattern is None else f"{pattern.replace('_', ' ')} ({number(score, 2)})"
 
 
 class HeadMap(NamedTuple):

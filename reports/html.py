@@ -13,13 +13,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from audit.results import Audit, CheckResult, Verdict
-from reports import numbers, wording
+from reports import model_line, numbers, wording
 from reports.coverage_rows import UndefinedRow, undefined_rows
+from reports.embedding_rows import EmbeddingGroup, embedding_groups
 from reports.figures.interval import axis_of, interval_info, interval_svg
 from reports.folder import FinishedRun, read_folder
 from reports.head_groups import HeadGroup, head_groups
 from reports.output_rows import OutputGroup, output_groups
 from reports.pair_cards import PairCard, pair_cards
+from reports.pair_choice import Choice, choose_pairs
+from reports.total_effects import Share, shares, total_effects
 from reports.visible import visible
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -46,7 +49,10 @@ class Page(NamedTuple):
     checks: tuple[CheckView, ...]
     groups: tuple[HeadGroup, ...]
     outputs: tuple[OutputGroup, ...]
+    embeddings: tuple[EmbeddingGroup, ...]
+    choice: Choice
     cards: tuple[PairCard, ...]
+    shares: tuple[Share, ...]
     undefined: tuple[UndefinedRow, ...]
     environment: tuple[Setting, ...]
     settings: tuple[Setting, ...]
@@ -78,12 +84,17 @@ class HtmlReport:
 
 def render_page(run: FinishedRun) -> str:
     """Render a run folder into one self-contained HTML document."""
+    effects = total_effects(run)
+    choice = choose_pairs(run, effects)
     page = Page(
         run,
         tuple(_check(result) for result in sorted(run.audit.gate.checks, key=_mildness)),
         head_groups(run.audit.heads),
-        output_groups(run.audit.findings),
-        pair_cards(run),
+        output_groups(finding for finding in run.audit.findings if finding.subject is None),
+        embedding_groups(run.audit.findings),
+        choice,
+        pair_cards(run, choice),
+        shares(run, effects),
         undefined_rows(run.audit.coverage.undefined),
         tuple(flatten(run.audit.environment)),
         tuple(flatten(run.audit.config)),
@@ -95,6 +106,8 @@ def render_page(run: FinishedRun) -> str:
         page=page,
         audit=run.audit,
         words=wording,
+        loaded_from=model_line.loaded_from(run.audit.model),
+        precision=model_line.precision(run.audit.model),
         style=Markup(style),
         style_hash=_digest(style),
         script=Markup(script),
@@ -156,6 +169,8 @@ def _environment() -> Environment:
         text=model_text,
         sentence=lambda text: model_text(text[:1].upper() + text[1:]),
         number=numbers.number,
+        percent=numbers.percent,
+        level=numbers.level,
         p_value=numbers.p_value,
         sample_size=numbers.sample_size,
     )

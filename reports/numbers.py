@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final, TypeGuard
 
 from audit.results import Estimate
 
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "\N{EN DASH}"
+#: Confidence of an interval whose method names no other.
+USUAL_LEVEL: Final = 0.95
+_LEVEL: Final = re.compile(r"interval of level (\d\.\d+)")
 
 
 def defined(value: float | None) -> TypeGuard[float]:
@@ -63,6 +67,38 @@ def p_value(value: float | None) -> str:
 def has_interval(estimate: Estimate) -> bool:
     """Whether both ends of the interval are known."""
     return defined(estimate.ci_low) and defined(estimate.ci_high)
+
+
+def confidence(estimate: Estimate) -> float:
+    """The level of an estimate's interval, read from its method.
+
+    Heads that the correction selects get an interval adjusted for the selection (Benjamini & Yekutieli
+    2005), and the method then names its level.
+
+    >>> confidence(Estimate(method="t; FCR-adjusted interval of level 0.99954")), confidence(Estimate())
+    (0.99954, 0.95)
+
+    Args:
+        estimate: any estimate.
+    Returns:
+        The level, 0 to 1; ``USUAL_LEVEL`` where the method names none.
+    """
+    named = _LEVEL.search(estimate.method)
+    return float(named[1]) if named else USUAL_LEVEL
+
+
+def level(estimate: Estimate) -> str:
+    """Write the level of an interval where it is not the usual one; nothing where it is, or without interval.
+
+    >>> level(Estimate(ci_low=0.1, ci_high=0.2, method="t; FCR-adjusted interval of level 0.99954"))
+    '99.95 %'
+    """
+    value = confidence(estimate)
+    if value == USUAL_LEVEL or not has_interval(estimate):
+        return ""
+    if value >= 1:  # five decimals were written, and all of them are nines
+        return "> 99.999 %"
+    return f"{number(100 * value, 2 if value < 0.99995 else 3)} %"
 
 
 def sample_size(estimate: Estimate) -> str:

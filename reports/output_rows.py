@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from audit.results import Finding
 from reports.figures.interval import axis_of, interval_info, interval_svg
-from reports.wording import Measure, measure_of
+from reports.wording import GROUP_MEANS, Measure, block_of
 
 
 class OutputRow(NamedTuple):
@@ -21,7 +21,7 @@ class OutputRow(NamedTuple):
 
 
 class MeasureRows(NamedTuple):
-    """All estimates of one measure under one contrast."""
+    """All estimates of one measure under one contrast; means of groups stand in a block of their own."""
 
     key: str
     measure: Measure
@@ -32,13 +32,13 @@ class OutputGroup(NamedTuple):
     """All output measures of one suite × contrast."""
 
     suite: str
-    contrast: tuple[str, str]
+    contrast: tuple[str, str] | None
     measures: tuple[MeasureRows, ...]
 
     @property
     def title(self) -> str:
         """How the group is called on the page."""
-        return f"{self.suite}: {' against '.join(self.contrast)}"
+        return f"{self.suite}: {' against '.join(self.contrast or ('all texts',))}"
 
 
 def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
@@ -60,15 +60,20 @@ def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
                 or (finding.control and (suite, finding.contrast) not in contrasts)
             )
         ]
-        names = dict.fromkeys(finding.measure for finding in mine)
-        measures = tuple(_measure(name, [f for f in mine if f.measure == name]) for name in names)
+        blocks = dict.fromkeys(map(_block, mine))
+        measures = tuple(_measure(*block, [f for f in mine if _block(f) == block]) for block in blocks)
         groups.append(OutputGroup(suite, contrast, measures))
     return tuple(groups)
 
 
-def _measure(name: str, findings: Sequence[Finding]) -> MeasureRows:
+def _block(finding: Finding) -> tuple[str, bool]:
+    """Which block a finding belongs to: its measure, and whether it is a group's mean beside differences."""
+    return finding.measure, finding.measure in GROUP_MEANS and finding.group is not None
+
+
+def _measure(name: str, by_group: bool, findings: Sequence[Finding]) -> MeasureRows:
     ordered = sorted(findings, key=lambda finding: (finding.control or "", finding.group or ""))
-    measure = measure_of(name)
+    measure = block_of(name, by_group=by_group)
     always = [0.0, 1.0] if measure.unit == "share" else [] if measure.neutral is None else [0.0]
     axis = axis_of(ordered, also=always)
     rows = tuple(
@@ -83,6 +88,6 @@ def _measure(name: str, findings: Sequence[Finding]) -> MeasureRows:
 
 
 def _name(finding: Finding) -> str:
-    swap = f" ({' against '.join(finding.contrast)})" if finding.control else ""
+    swap = f" ({' against '.join(finding.contrast or ())})" if finding.control else ""
     group = f", {finding.group}" if finding.group else ""
     return (f"Control: {finding.control}" if finding.control else "Pairs under test") + swap + group

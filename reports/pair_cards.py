@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,10 +12,8 @@ from audit.results import HeadFinding
 from reports.attention_view import AttentionView, attention_view
 from reports.folder import Detail, FinishedRun
 from reports.numbers import defined
+from reports.pair_choice import Choice
 from reports.word_diff import Segment, Swap, compare_words, merge
-
-#: Pairs shown besides the well-known ones; the tables of the run folder hold all.
-MOST_PAIRS: Final = 24
 
 
 class Continuation(NamedTuple):
@@ -53,7 +51,8 @@ class PairCard(NamedTuple):
     Args:
         anchor: stable id to link to.
         pair: its row of ``pairs.parquet``.
-        well_known: whether it is one of the suite's explicit seed prompts.
+        by_hand: whether the suite writes it out, instead of making it from a template.
+        strength: mean |signed bias| over the flagged heads; None where there is none.
         prompt: both texts laid over each other.
         continuations: None where nothing was generated.
         preference: None where no completions were scored.
@@ -63,7 +62,8 @@ class PairCard(NamedTuple):
 
     anchor: str
     pair: Any
-    well_known: bool
+    by_hand: bool
+    strength: float | None
     prompt: tuple[Swap, ...]
     continuations: tuple[Continuation, Continuation] | None
     preference: Preference | None
@@ -71,22 +71,18 @@ class PairCard(NamedTuple):
     head: PairHead | None
 
 
-def pair_cards(run: FinishedRun) -> tuple[PairCard, ...]:
-    """Choose and prepare the pairs: seed pairs first, then those with kept attention, strongest first.
+def pair_cards(run: FinishedRun, choice: Choice) -> tuple[PairCard, ...]:
+    """Prepare the chosen pairs.
 
     Args:
         run: the run folder.
+        choice: the pairs, in the order of the page.
     Returns:
-        The cards; where the run kept no attention, the pairs with the largest total effects.
+        A card for each.
     """
-    pairs = _chosen(run.pairs[run.pairs["pair_id"].notna()], run.details)
-    ids = [pair.pair_id for pair in pairs]
-    outputs = run.outputs[run.outputs["pair_id"].isin(ids)]
+    outputs = run.outputs[run.outputs["pair_id"].isin([pair.pair_id for pair in choice.rows])]
     by_pair = {str(name): frame for name, frame in outputs.groupby("pair_id")}
-    heads = run.heads_of([name for name in ids if name in run.details])
-    cards = [_card(pair, by_pair.get(pair.pair_id), heads, run) for pair in pairs]
-    cards.sort(key=lambda card: (not card.well_known, card.attention is None, -_size(card)))
-    return tuple(cards[:MOST_PAIRS])
+    return tuple(_card(pair, by_pair.get(pair.pair_id), choice, run) for pair in choice.rows)
 
 
 def anchor(suite: str, pair_id: str) -> str:
@@ -98,32 +94,19 @@ def anchor(suite: str, pair_id: str) -> str:
     return "pair-" + re.sub(r"[^\w.-]+", "-", f"{suite}-{pair_id}")
 
 
-def _chosen(pairs: pd.DataFrame, details: dict[str, Detail]) -> list[Any]:
-    seeds = pairs["pair_id"].str.contains("seed", regex=False)
-    kept = pairs["pair_id"].isin(list(details))
-    measured = (pairs["status"] == "measured") & (pairs["kind"] == "treatment")
-    chosen = pairs[seeds | kept]
-    if not kept.any():
-        chosen = pd.concat([chosen, pairs[measured & ~seeds].head(MOST_PAIRS // 2)])
-    return list(chosen.astype(object).where(chosen.notna(), None).itertuples(index=False))
-
-
-def _size(card: PairCard) -> float:
-    return abs(card.preference.effect) if card.preference else -1.0
-
-
-def _card(pair: Any, outputs: pd.DataFrame | None, heads: pd.DataFrame, run: FinishedRun) -> PairCard:
+def _card(pair: Any, outputs: pd.DataFrame | None, choice: Choice, run: FinishedRun) -> PairCard:
     detail = run.details.get(pair.pair_id)
     view = _attention(pair, detail, run.audit.heads) if detail else None
     return PairCard(
         anchor(pair.suite, pair.pair_id),
         pair,
-        "seed" in pair.pair_id,
+        pair.pair_id in choice.by_hand,
+        choice.strength.get(pair.pair_id),
         merge(pair.text_a, pair.text_b),
         _continuations(pair, outputs),
         _preference(pair, outputs),
         view,
-        _pair_head(pair, view, heads),
+        _pair_head(pair, view, choice.heads),
     )
 
 

@@ -48,7 +48,9 @@ ADVICE: Final[dict[Verdict, str]] = {
 
 MEASURES: Final[dict[str, Measure]] = {
     "flagged_heads": Measure(
-        "Heads that carry the bias", "count", "Attention heads that both show the bias and cause it."
+        "Heads that carry the bias",
+        "count",
+        "Attention heads whose look shifts with the arm and that move the answer with it.",
     ),
     "total_effect": Measure(
         "Total effect",
@@ -96,13 +98,20 @@ MEASURES: Final[dict[str, Measure]] = {
     ),
 }
 
+#: Measures whose mean is also given for each group: a level of its own, not a difference.
+GROUP_MEANS: Final[dict[str, Measure]] = {
+    "generation_length": Measure(
+        "Mean length", "words", "By group: words in the continuations of that group's texts.", neutral=None
+    ),
+}
+
 LABELS: Final[dict[Label, str]] = {
-    "carries": "shows the bias and causes it",
-    "opposes": "shows the bias and works against it",
-    "moves": "looks elsewhere, without effect on the answer",
-    "acts": "changes the answer, without a consistent look",
-    "none": "neither",
-    "unmeasured": "not measured",
+    "carries": "its look shifts with the arm, and it moves the answer towards the stereotype",
+    "opposes": "its look shifts with the arm, and it moves the answer against the stereotype",
+    "moves": "its look shifts with the arm, without an effect that is certain and large enough",
+    "acts": "it moves the answer, without a shift of its look that is certain and large enough",
+    "none": "neither a shift of its look nor an effect was found that is certain and large enough",
+    "unmeasured": "its bias was not measured, or its effect was not",
 }
 
 GLOSSARY: Final = (
@@ -140,6 +149,13 @@ GLOSSARY: Final = (
         "Attention alone explains no answer, so no head is called biased without it.",
     ),
     Term(
+        "te",
+        "Total effect",
+        "How much more the model favours the stereotyped completion when the swapped word is changed: the "
+        "log-odds after the first arm minus those after the second, in nats. Positive: with the stereotype; "
+        "0: no difference; negative: against it.",
+    ),
+    Term(
         "rows",
         "From the swapped word, from the last word",
         "A head is read twice: where it looks from the swapped word (the pronoun), and from the word that "
@@ -148,19 +164,42 @@ GLOSSARY: Final = (
     Term(
         "carries",
         "Carries",
-        "Bias and causal effect are both beyond chance and beyond their smallest relevant size, and the "
-        "effect goes the way of the stereotype (the look may turn either way). Only these are flagged.",
+        "Bias and causal effect are both beyond chance, the bias is at least the smallest that counts, the "
+        "whole interval of the effect lies beyond the smallest that counts, and the effect goes the way of "
+        "the stereotype (the look may turn either way). Only these are flagged.",
     ),
     Term(
         "opposes",
         "Opposes",
-        "The same, but the effect goes against the stereotype. Removing such a head makes things worse.",
+        "The same, but the effect goes against the stereotype: such a head moves the answer away from it.",
     ),
-    Term("moves", "Moves", "The look changes with the arm, but the answer does not depend on it."),
+    Term(
+        "moves",
+        "Moves",
+        "The look shifts with the arm, without an effect on the answer that is certain and large enough: it "
+        "may be chance, or smaller than counts, or hold alone but not together with the look. This does not "
+        "show that there is no effect.",
+    ),
     Term(
         "acts",
         "Acts",
-        "The answer depends on the head, but its look at the two nouns does not follow the arm.",
+        "The head moves the answer, without a shift of its look at the two nouns that is certain and large "
+        "enough.",
+    ),
+    Term(
+        "pattern",
+        "Habit of a head",
+        "Where a head mostly looks in neutral texts without people: the previous or next word, the word itself, the "
+        "same word elsewhere, the first token (a resting place), punctuation, evenly over the words (bag of words), "
+        "or mixed. In brackets: 0 is what chance gives, 1 all of its attention; for mixed, to the place that comes "
+        "nearest.",
+    ),
+    Term(
+        "embedding",
+        "Embeddings",
+        "The numbers that stand for a word inside the model, in its table of words or after a block. d: how much "
+        "nearer one set of words is to an attribute than another set, −2 to 2 (WEAT). Rank correlation: 1 if words "
+        "lie along a direction such as she–he exactly in the order of their numbers, 0 without any order.",
     ),
     Term(
         "divergence",
@@ -171,13 +210,14 @@ GLOSSARY: Final = (
     Term(
         "interval",
         "Interval",
-        "The range that fits the data at 95 % confidence, with templates and nouns both taken as samples.",
+        "The range that fits the data, with templates and nouns both taken as samples: at 95 % confidence, "
+        "unless another level stands beside it. A head that the correction picks out gets a wider one, at a "
+        "higher level, because picking the largest makes them look larger than they are.",
     ),
     Term(
         "adjusted",
         "Adjusted p",
-        "The probability of such a result by chance, corrected for having tested many heads at once "
-        "(Benjamini–Hochberg).",
+        "The probability of such a result by chance, corrected for having tested many heads at once.",
     ),
     Term(
         "mde",
@@ -200,6 +240,11 @@ GLOSSARY: Final = (
 def measure_of(name: str) -> Measure:
     """Look up a measure's words; an unknown one keeps its own name, spaced."""
     return MEASURES.get(name) or Measure(name.replace("_", " ").capitalize(), "", "")
+
+
+def block_of(name: str, *, by_group: bool) -> Measure:
+    """The words of a measure's block: for the means of groups those of a mean, where they differ."""
+    return GROUP_MEANS.get(name, measure_of(name)) if by_group else measure_of(name)
 
 
 def quantity(measure: str, value: float | None, *, signed: bool = False) -> str:

@@ -11,7 +11,8 @@ from tests.conftest import Told
 from tests.tiny_suite import SUITE, write_suite
 
 KEYS = (
-    "arms, axis, controls, description, hazard, items, language, license, lists, pairs, sources, suite, "
+    "arms, associations, axis, controls, description, hazard, items, language, license, lists, pairs, "
+    "projections, prompt, sources, suite, "
     "task, templates or version"
 )
 
@@ -118,10 +119,15 @@ def test_suites_that_cannot_be_told_apart(told: Told, tmp_path: Path) -> None:
         (
             "--probes",
             "likelihood, atention",
-            "--probes: unknown probe 'atention'; expected attention, causal, generation or likelihood; "
-            "did you mean 'attention'?",
+            "--probes: unknown probe 'atention'; expected ablation, attention, causal, embedding, generation, "
+            "likelihood or patterns; did you mean 'attention'?",
         ),
-        ("--probes", "", "--probes: unknown probe ''; expected attention, causal, generation or likelihood"),
+        (
+            "--probes",
+            "",
+            "--probes: unknown probe ''; expected ablation, attention, causal, embedding, generation, "
+            "likelihood or patterns",
+        ),
         (
             "--config",
             "quik",
@@ -143,8 +149,8 @@ def test_a_wrong_config_is_told_with_its_line(told: Told, tmp_path: Path) -> Non
         "preset: mine\nprobes:\n  - attention\n  - likelyhood\n", encoding="utf-8"
     )
     assert told(*arguments) == (
-        "gate.yaml:4: probes[1]: unknown probe 'likelyhood'; expected attention, causal, generation or "
-        "likelihood; did you mean 'likelihood'?"
+        "gate.yaml:4: probes[1]: unknown probe 'likelyhood'; expected ablation, attention, causal, "
+        "embedding, generation, likelihood or patterns; did you mean 'likelihood'?"
     )
     (tmp_path / "gate.yaml").write_text("preset: mine\nq: 0\n", encoding="utf-8")
     assert told(*arguments) == "gate.yaml:2: q: out of range (got 0); expected more than 0.0"
@@ -186,5 +192,6 @@ def test_a_run_folder_in_a_place_that_cannot_be_written(
 def test_a_task_that_cannot_be_measured_yet_is_refused(told: Told, tmp_path: Path) -> None:
     write_suite(tmp_path, SUITE.replace("task: coreference", "task: masked"))
     assert told("run", "jobs.yaml", "--model", "none") == (
-        "jobs.yaml:4: task: 'masked' cannot be measured yet; expected sentence, completion, coreference or generation"
+        "jobs.yaml:4: task: 'masked' cannot be measured yet; expected sentence, completion, "
+        "coreference, generation or embedding"
     )

@@ -65,7 +65,14 @@ def test_the_exit_code_is_the_verdict(
     audit = open_run(copy).audit
     assert audit.verdict is verdict
     assert audit.config["preset"] == "mine"
-    assert audit.config["probes"] == ["attention", "likelihood", "generation", "causal"]
+    assert audit.config["probes"] == [
+        "attention",
+        "likelihood",
+        "generation",
+        "causal",
+        "patterns",
+        "embedding",
+    ]
     assert main(["report", str(copy)]) == 0
     assert verdict.value in (copy / "report.html").read_text(encoding="utf-8")
 

@@ -44,7 +44,7 @@ def test_the_run_folder_holds_what_the_contract_names(done: RunFolder) -> None:
     top = json.loads((done.path / "audit.json").read_text(encoding="utf-8"))
     assert {*top} == {
         *("schema_version", "verdict", "model", "suites", "config", "environment", "coverage"),
-        *("findings", "heads", "gate", "waivers", "limits"),
+        *("findings", "heads", "held_out", "gate", "waivers", "limits"),
     }
     manifest = json.loads((done.path / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["model"]["hashes"].keys() >= {"model.safetensors", "tokenizer.json"}

@@ -6,75 +6,24 @@ recur in every template; with templates and items both random they stay silent.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PreTrainedTokenizerFast
 
 from audit.api import Request, run_audit
-from audit.config import CausalSettings, RunConfig
+from audit.config import RunConfig
 from audit.expand import expand
-from audit.heads import analyse_heads, possible_heads, redirect
-from audit.loader import load_config, load_suite
-from audit.pairs import Pair
+from audit.heads import possible_heads
+from audit.loader import load_suite
 from audit.progress import Watcher
-from audit.results import HeadFinding, Verdict
-from audit.runner import measure
-from audit.tables import Tables
-from probes.attention import AttentionProbe
-from probes.causal import CausalProbe
+from audit.redirect import redirect
+from audit.results import Verdict
 from probes.model import LoadedModel
+from tests.calibration.nulls import CONFIG, KINDS, QUICK, MeasuredOnce, own, random_directions, random_model
 from tests.probes.conftest import demo  # noqa: F401  (a fixture)
 
 DRAWS = 20
-QUICK = load_config("quick")[0]
-CONFIG = QUICK.model_copy(
-    update={
-        "probes": ("attention", "causal"),
-        "causal": CausalSettings(heads="possible", kinds=("treatment", "control")),
-    }
-)
-PAIRS = [
-    pair
-    for pair in expand(load_suite("quickstart"))
-    if pair.contrast == ("she", "he") and pair.completions is not None
-]
-KINDS = {"labels": None, "same-group": "same-group"}
-
-
-def own(kind: str) -> list[Pair]:
-    """The pairs of one null: the treatments, or the controls with candidates of one group."""
-    return [pair for pair in PAIRS if pair.control == KINDS[kind]]
-
-
-class MeasuredOnce:
-    """Attention of the demo model on all pairs; causal effects of the heads that a draw asks for."""
-
-    def __init__(self, model: LoadedModel) -> None:
-        self.model = model
-        tables = measure(model, PAIRS, [AttentionProbe()], CONFIG, Watcher(quiet=True))
-        self.pairs, self.heads = tables.pairs(), tables.heads()
-
-    def draw(self, kind: str, seed: int) -> list[HeadFinding]:
-        """One null audit: a random direction per item, the same in all templates; then the real rule."""
-        items = sorted({pair.item for pair in own(kind)})
-        signs = 2 * np.random.default_rng(seed).integers(0, 2, len(items)) - 1
-        direction = dict(zip(items, signs.tolist(), strict=True))
-        named = {pair.pair_id for pair in own(kind)}
-        pairs = self.pairs[self.pairs["pair_id"].isin(named)]
-        heads = self.heads[self.heads["pair_id"].isin(named)]
-        choice = possible_heads(*redirect(pairs, heads, direction), CONFIG)["quickstart", ("she", "he")]
-        if choice.pronoun or choice.next:
-            tables = Tables(own(kind))
-            tables.add(CausalProbe().measure(self.model, own(kind), CONFIG, choice))
-            keys = ["suite", "pair_id", "stream", "layer", "head"]
-            effects = tables.heads().set_index(keys)[["nie", "nde", "nie_next", "nde_next"]]
-            heads = heads.drop(columns=list(effects.columns)).merge(effects.reset_index(), on=keys)
-        return analyse_heads(*redirect(pairs, heads, direction), CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +45,8 @@ def test_a_test_that_resamples_templates_only_would_cry_wolf(measured: MeasuredO
     items = sorted({pair.item for pair in own("labels")})
     cried = []
     for seed in range(5):
-        signs = 2 * np.random.default_rng(seed).integers(0, 2, len(items)) - 1
         treatment = measured.pairs[measured.pairs["kind"] == "treatment"]
-        pairs, heads = redirect(treatment, measured.heads, dict(zip(items, signs.tolist(), strict=True)))
+        pairs, heads = redirect(treatment, measured.heads, random_directions(items, seed))
         # one item a unit that never recurs: templates alone are random
         alone = pairs.assign(item=pairs["cluster"] + pairs["item"])
         every_size = CONFIG.model_copy(update={"min_bias": 0.0})
@@ -106,40 +54,6 @@ def test_a_test_that_resamples_templates_only_would_cry_wolf(measured: MeasuredO
         cried.append(len(choice.pronoun or ()) + len(choice.next or ()))
     assert min(cried) > 5
     assert np.mean(cried) > 20
-
-
-def words_tokenizer() -> PreTrainedTokenizerFast:
-    """One token for each word of the suite."""
-    texts = [text.text for pair in expand(load_suite("quickstart")) for text in (pair.a, pair.b)]
-    words = sorted({word for text in texts for word in re.findall(r"\w+|[^\w\s]", text)} | {"she", "he"})
-    numbers = {word: number for number, word in enumerate(["<unk>", "<s>", "</s>", *words])}
-    inner = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    names = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
-    return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
-
-
-def random_model(folder: Path, seed: int) -> Path:
-    """Save a model as it is before training: 6 layers of 12 heads, two families in turn."""
-    tokenizer = words_tokenizer()
-    size = {"vocab_size": len(tokenizer), "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    config = (
-        GPT2Config(n_embd=96, n_layer=6, n_head=12, n_positions=64, **size)
-        if seed % 2
-        else LlamaConfig(
-            hidden_size=96,
-            intermediate_size=128,
-            num_hidden_layers=6,
-            num_attention_heads=12,
-            max_position_embeddings=64,
-            **size,
-        )
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -65,7 +65,19 @@ def test_the_suite_shown_lints_and_only_its_size_is_warned_of(tmp_path: Path) ->
 
 
 def test_the_config_shown_loads(tmp_path: Path) -> None:
-    (tmp_path / "release-2.yaml").write_text(yaml_blocks()[1], encoding="utf-8")
+    (tmp_path / "release-2.yaml").write_text(yaml_blocks()[2], encoding="utf-8")
     config = load_config(tmp_path / "release-2.yaml")[0]
     assert [check.id for check in config.checks] == ["heads", "effect"]
     assert config.waivers[0].check == "effect"
+
+
+def test_the_tests_of_embeddings_shown_load(tmp_path: Path) -> None:
+    head = "suite: words\nversion: 1\naxis: gender\ntask: embedding\n"
+    head += "lists: {job: [{name: nurse, female_share: 88}]}\n"
+    (tmp_path / "words.yaml").write_text(head + yaml_blocks()[1], encoding="utf-8")
+    loaded = load_suite(tmp_path / "words.yaml")
+    assert lint(loaded) == []
+    assert [one.id for one in (*loaded.suite.associations, *loaded.suite.projections)] == [
+        "family-career",
+        "jobs",
+    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from audit.results import Estimate, HeadFinding, Label
 from reports.figures.svg import DIVERGING, INK, STEPS
-from reports.numbers import has_interval, number, p_value
+from reports.numbers import has_interval, level, number, p_value
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -160,6 +160,7 @@ def _cell(finding: HeadFinding, measure: HeadMeasure) -> Cell:
         text = number(value, signed=True)
         if has_interval(estimate):
             text += f" [{number(estimate.ci_low)}, {number(estimate.ci_high)}]"
+            text += f" at {level(estimate)}" if level(estimate) else ""
         text += f", p {p_value(estimate.p)}, n {estimate.n}"
     title = f"{place} ({label}): {text}"
     flagged = finding.flagged and label == "carries"

@@ -223,11 +223,23 @@ def slow_variance(values: Array, templates: Sequence[object], items: Sequence[ob
     return float(max(parts[0] + parts[1] - parts[2], parts[0], parts[1]))
 
 
+def slow_skewness(values: Array, labels: Sequence[object]) -> float:
+    """SciPy's unbiased skewness of the sums over the levels of a factor, squared, over the levels."""
+    residual, k = values - np.mean(values), len(set(labels))
+    sums = [sum(r for r, own in zip(residual, labels, strict=True) if own == label) for label in set(labels)]
+    return float(stats.skew(sums, bias=False)) ** 2 / k if k > 2 else 0.0
+
+
 def slow_fit(
     values: Array, templates: Sequence[object], items: Sequence[object]
 ) -> tuple[float, float, float, int]:
     """Mean, standard error, two-sided p and degrees of freedom, from :func:`slow_variance`."""
-    se = float(np.sqrt(slow_variance(values, templates, items)))
+    factors = sorted((list(templates), list(items)), key=lambda labels: len(set(labels)))
+    factors = [labels for labels in factors if len(set(labels)) > 1]
+    cells = len(set(zip(templates, items, strict=True)))
+    crossed = all(cells > len(set(labels)) for labels in factors)
+    skewness = sum(slow_skewness(values, labels) for labels in (factors if crossed else factors[:1]))
+    se = float(np.sqrt(slow_variance(values, templates, items) * (1 + 2 * skewness)))
     df = min(len(set(templates)), len(set(items))) - 1
     mean = float(np.mean(values))
     return mean, se, float(2 * stats.t.sf(abs(mean) / se, df)), df

@@ -68,7 +68,7 @@ def test_total_effect_equals_the_slow_oracle() -> None:
     assert found.p == pytest.approx(p)
     assert (found.ci_low, found.ci_high) == pytest.approx((mean - half, mean + half))
     assert (found.n, found.units, found.clusters, found.items) == (240, 120, 20, 20)
-    assert found.mde == pytest.approx((stats.t.ppf(0.975, df) + stats.t.ppf(0.8, df)) * se)
+    assert stats.nct.sf(stats.t.ppf(0.975, df), df, found.mde / se) == pytest.approx(0.8, abs=1e-4)
     assert tuple(found.contrast) == ("she", "he")
 
 

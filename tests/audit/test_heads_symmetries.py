@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from audit.config import RunConfig
-from audit.heads import analyse_heads, redirect
+from audit.heads import analyse_heads
+from audit.redirect import redirect
 from audit.results import HeadFinding
 from tests.audit.simulated import DIVERGENCES, MOVER, SIGNED, Tables, simulate
 from tests.audit.test_heads import CONFIG, PLANTED, analyse, flagged

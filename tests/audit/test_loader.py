@@ -16,9 +16,8 @@ from audit.yaml_lines import read_document
 from tests.audit.suite_text import ARMS, HEAD, ITEMS, SEED, TEMPLATE, loaded, told, written
 
 KEYS = (
-    "arms, axis, controls, description, hazard, items, language, license, lists, pairs, sources, suite, "
-    "task, "
-    "templates or version"
+    "arms, associations, axis, controls, description, hazard, items, language, license, lists, pairs, "
+    "projections, prompt, sources, suite, task, templates or version"
 )
 
 
@@ -49,7 +48,7 @@ KEYS = (
             HEAD.replace("coreference", "corference") + ARMS + SEED,
             "jobs.yaml:4: task: unknown task 'corference'; expected sentence, completion, coreference, "
             "generation, "
-            "masked, classification, question-answering or translation; did you mean 'coreference'?",
+            "masked, classification, question-answering, translation or embedding; did you mean 'coreference'?",
         ),
         (
             HEAD + ARMS + SEED + "lists: !include none.yaml\n",

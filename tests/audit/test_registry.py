@@ -55,7 +55,7 @@ def told(door: Door[object], name: str, where: str = "") -> str:
 
 @pytest.mark.parametrize(
     ("door", "name"),
-    [(PROBES, name) for name in ("attention", "likelihood", "generation", "causal")]
+    [(PROBES, name) for name in ("attention", "likelihood", "generation", "causal", "patterns", "embedding")]
     + [(REPORTS, "html"), (BACKENDS, "transformers")],
     ids=lambda value: value if isinstance(value, str) else value.kind,
 )
@@ -72,8 +72,8 @@ def test_a_package_of_somebody_else_adds_a_probe(install: Install) -> None:
 
 def test_an_unknown_name_is_told_with_the_known_ones_and_the_nearest() -> None:
     assert told(PROBES, "atention", "probes[2]") == (
-        "probes[2]: unknown probe 'atention'; expected attention, causal, generation or likelihood; "
-        "did you mean 'attention'?"
+        "probes[2]: unknown probe 'atention'; expected ablation, attention, causal, embedding, generation, "
+        "likelihood or patterns; did you mean 'attention'?"
     )
     assert told(REPORTS, "zzz") == "unknown report 'zzz'; expected html"
     assert told(Door("tracker", "evenhand.none", "Probe"), "x") == (

@@ -65,6 +65,16 @@ def run(*heads: HeadFinding, failed: int = 0) -> RunFolder:
     return RunFolder(Path("nowhere"), audit)
 
 
+def test_flagged_heads_are_told_with_their_habits(capsys: Captured) -> None:
+    first = head(1, 0.3, "next").model_copy(update={"pattern": "first_token", "pattern_score": 0.715})
+    print_summary(run(first, head(0, 0.01, "pronoun")))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert (
+        "on neutral text: 2-1 first token (0.71)" in lines
+        or "on neutral text: 2-1 first token (0.72)" in lines
+    )
+
+
 def test_flagged_heads_are_listed_strongest_first(capsys: Captured) -> None:
     print_summary(run(head(0, 0.01, "pronoun"), head(1, 0.3, "next"), failed=1))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,14 +18,14 @@ from transformers import (
 )
 from transformers.masking_utils import sdpa_mask
 
-from probes.branch import Tails, branch, read_prefix
+from probes.branch import Intervention, Kind, Place, Tails, branch, read_prefix
 from probes.route import ROUTE
 
 LAYERS, HEADS, VOCABULARY = 3, 4, 50
 
 
 def patched(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
-    """Plain attention over whole matrices; one head's rows may be replaced (the oracle)."""
+    """Plain attention over whole matrices, whose rows and outputs a test may edit (the oracle)."""
     repeat = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
     scores = query @ key.mT * (kwargs.get("scaling") or query.shape[-1] ** -0.5)
@@ -33,27 +34,40 @@ def patched(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: 
     weights = scores.softmax(-1)
     STATE["seen"].append(weights.clone())
     layer = len(STATE["seen"]) - 1
-    if STATE["edit"] and STATE["edit"][0] == layer:
-        _, head, rows, donor = STATE["edit"]
-        for row in rows:
-            weights[:, head, row] = donor[layer][:, head, row]
-    return (weights @ value).transpose(1, 2), None
+    if STATE["edit"]:
+        STATE["edit"](layer, weights)
+    output = weights @ value
+    if STATE["edit_output"]:
+        STATE["edit_output"](layer, output)
+    return output.transpose(1, 2), None
 
 
-STATE: dict[str, Any] = {"seen": [], "edit": None}
+Edit = Callable[[int, torch.Tensor], None]
+STATE: dict[str, Any] = {"seen": [], "edit": None, "edit_output": None}
 AttentionInterface.register("oracle", patched)
 AttentionMaskInterface.register("oracle", sdpa_mask)
 
 
 def oracle(
-    net: PreTrainedModel, ids: torch.Tensor, edit: Any = None
+    net: PreTrainedModel, ids: torch.Tensor, edit: Any = None, edit_output: Any = None
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Final hidden states of whole texts, and the attention of every layer."""
     net.set_attn_implementation("oracle")
-    STATE.update(seen=[], edit=edit)
+    STATE.update(seen=[], edit=edit, edit_output=edit_output)
     with torch.no_grad():
         hidden = net.base_model(input_ids=ids)[0]
     net.set_attn_implementation(ROUTE)
     return hidden, STATE["seen"]
+
+
+def lend(layer: int, head: int, rows: tuple[int, ...], donor: list[torch.Tensor]) -> Edit:
+    """An edit: one head reads rows along the donor's attention."""
+
+    def edit(at: int, weights: torch.Tensor) -> None:
+        for row in rows if at == layer else ():
+            weights[:, head, row] = donor[layer][:, head, row]
+
+    return edit
 
 
 def llama() -> PreTrainedModel:
@@ -83,6 +97,13 @@ def net(request: pytest.FixtureRequest) -> PreTrainedModel:
     return made
 
 
+PARTNER = torch.tensor([2, 3, 0, 1])
+
+
+def exchanges(heads: list[tuple[int, int]], rows: tuple[int, ...]) -> list[Intervention]:
+    return [Intervention((Place(layer, head, rows),)) for layer, head in heads]
+
+
 A = torch.tensor([[1, 7, 9, 3, 20, 4, 5], [1, 8, 2, 3, 20, 6, 5]])
 B = torch.tensor([[1, 7, 9, 3, 21, 4, 5], [1, 8, 2, 3, 21, 6, 5]])
 START, PAIRS = 4, 2
@@ -92,11 +113,10 @@ START, PAIRS = 4, 2
 def test_every_variant_equals_patching_one_head_of_the_whole_text(
     net: PreTrainedModel, rows: tuple[int, ...]
 ) -> None:
-    heads = [list(range(HEADS)) for _ in range(LAYERS)]
-    tails = Tails(
-        torch.cat([A, B])[:, START:], START, tuple(row - START for row in rows), torch.tensor([2, 3, 0, 1])
-    )
-    hidden, _ = branch(net, read_prefix(net, A[:, :START]), tails, heads)
+    heads = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+    tails = Tails(torch.cat([A, B])[:, START:], START, PARTNER)
+    edits = exchanges(heads, tuple(row - START for row in rows))
+    hidden, _ = branch(net, read_prefix(net, A[:, :START]), tails, edits)
     (base_a, rows_a), (base_b, rows_b) = oracle(net, A), oracle(net, B)
     torch.testing.assert_close(hidden[0, :PAIRS], base_a[:, START:], atol=1e-5, rtol=0)
     torch.testing.assert_close(hidden[0, PAIRS:], base_b[:, START:], atol=1e-5, rtol=0)
@@ -104,8 +124,8 @@ def test_every_variant_equals_patching_one_head_of_the_whole_text(
     moved = 0.0
     for layer in range(LAYERS):
         for head in range(HEADS):
-            edited_a, _ = oracle(net, A, (layer, head, rows, rows_b))
-            edited_b, _ = oracle(net, B, (layer, head, rows, rows_a))
+            edited_a, _ = oracle(net, A, lend(layer, head, rows, rows_b))
+            edited_b, _ = oracle(net, B, lend(layer, head, rows, rows_a))
             torch.testing.assert_close(hidden[variant, :PAIRS], edited_a[:, START:], atol=1e-5, rtol=0)
             torch.testing.assert_close(hidden[variant, PAIRS:], edited_b[:, START:], atol=1e-5, rtol=0)
             moved = max(moved, float((edited_a - base_a).abs().max()))
@@ -116,29 +136,64 @@ def test_every_variant_equals_patching_one_head_of_the_whole_text(
 def test_the_predicting_row_continues_from_the_tails_own_keys(net: PreTrainedModel) -> None:
     last = A.shape[1] - 1
     prefix = read_prefix(net, A[:, :START])
-    partner = torch.tensor([2, 3, 0, 1])
-    none: list[list[int]] = [[] for _ in range(LAYERS)]
-    _, seen = branch(net, prefix, Tails(torch.cat([A, B])[:, START:], START, (0,), partner), none)
+    _, seen = branch(net, prefix, Tails(torch.cat([A, B])[:, START:], START, PARTNER), ())
     longer = prefix.extended(seen, last - START)
-    heads = [[], [1], [0, 3]]
-    hidden, _ = branch(net, longer, Tails(torch.cat([A, B])[:, last:], last, (0,), partner), heads)
+    heads = [(2, 3), (1, 1), (2, 0)]  # not in the order of their layers
+    hidden, _ = branch(net, longer, Tails(torch.cat([A, B])[:, last:], last, PARTNER), exchanges(heads, (0,)))
     _, rows_b = oracle(net, B)
-    for variant, (layer, head) in enumerate([(1, 1), (2, 0), (2, 3)], 1):
-        edited, _ = oracle(net, A, (layer, head, (last,), rows_b))
+    for variant, (layer, head) in enumerate(heads, 1):
+        edited, _ = oracle(net, A, lend(layer, head, (last,), rows_b))
         torch.testing.assert_close(hidden[variant, :PAIRS], edited[:, last:], atol=1e-5, rtol=0)
 
 
 def test_a_texts_own_row_changes_nothing(net: PreTrainedModel) -> None:
-    heads = [list(range(HEADS)) for _ in range(LAYERS)]
-    tails = Tails(A[:, START:], START, (0,), torch.tensor([0, 1]))
-    hidden, _ = branch(net, read_prefix(net, A[:, :START]), tails, heads)
+    heads = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+    tails = Tails(A[:, START:], START, torch.tensor([0, 1]))
+    hidden, _ = branch(net, read_prefix(net, A[:, :START]), tails, exchanges(heads, (0,)))
     assert torch.equal(hidden[1:], hidden[:1].expand(LAYERS * HEADS, -1, -1, -1))
 
 
 def test_texts_may_differ_from_their_first_token_on(net: PreTrainedModel) -> None:
-    tails = Tails(torch.cat([A, B]), 0, (4,), torch.tensor([2, 3, 0, 1]))
-    hidden, seen = branch(net, read_prefix(net, A[:, :0]), tails, [[0], [], [2]])
+    tails = Tails(torch.cat([A, B]), 0, PARTNER)
+    hidden, seen = branch(net, read_prefix(net, A[:, :0]), tails, exchanges([(0, 0), (2, 2)], (4,)))
     _, rows_b = oracle(net, B)
-    edited, _ = oracle(net, A, (2, 2, (4,), rows_b))
+    edited, _ = oracle(net, A, lend(2, 2, (4,), rows_b))
     torch.testing.assert_close(hidden[2, :PAIRS], edited, atol=1e-5, rtol=0)
     assert seen.length == A.shape[1]
+
+
+PLACES = (Place(0, 1, (4 - START,)), Place(1, 3, (4 - START, 6 - START)), Place(2, 0, (6 - START,)))
+
+
+@pytest.mark.parametrize("kind", ["exchange", "arms-mean", "uniform", "zero", "mean"])
+def test_heads_edited_together_equal_whole_texts_edited_in_every_layer(
+    net: PreTrainedModel, kind: Kind
+) -> None:
+    """Beside another intervention that begins in a later layer, and given first."""
+    both, d = torch.cat([A, B]), 32 // HEADS
+    means = {place: torch.linspace(-1, 1, d) * (1 + place.layer) for place in PLACES}
+    _, clean = oracle(net, both)
+
+    def edit(layer: int, weights: torch.Tensor) -> None:
+        for _, head, rows in (place for place in PLACES if place.layer == layer):
+            for row in (START + row for row in rows):
+                own = weights[:, head, row].clone()
+                weights[:, head, row] = {
+                    "exchange": clean[layer][PARTNER][:, head, row],
+                    "arms-mean": own / 2 + own[PARTNER] / 2,
+                    "uniform": (torch.arange(both.shape[1]) <= row) / (row + 1.0),
+                    "zero": torch.zeros_like(own),
+                    "mean": own,
+                }[kind]
+
+    def edit_output(layer: int, output: torch.Tensor) -> None:
+        for place in (place for place in PLACES if place.layer == layer and kind == "mean"):
+            for row in place.rows:
+                output[:, place.head, START + row] = means[place]
+
+    expected, _ = oracle(net, both, edit, edit_output)
+    later = exchanges([(2, 2)], (0,))
+    edits = [*later, Intervention(PLACES, kind, means if kind == "mean" else {})]
+    hidden, _ = branch(net, read_prefix(net, A[:, :START]), Tails(both[:, START:], START, PARTNER), edits)
+    torch.testing.assert_close(hidden[2], expected[:, START:], atol=1e-5, rtol=0)
+    assert float((hidden[2] - hidden[0]).abs().max()) > 1e-3

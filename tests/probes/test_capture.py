@@ -12,7 +12,8 @@ from probes.attention_call import Attended, AttentionCall
 from probes.capture import RowCapture
 from probes.projection import ValueNorms
 from probes.route import instrument, interface_names
-from tests.probes import families, family, tiny
+from tests.probes import family, tiny
+from tests.probes.families import FAMILIES as SPECIMENS
 
 FAMILIES = [*tiny.DECODERS, *tiny.WHOLE]
 IDS = torch.tensor([[1, 4, 5, 8, 3, 6, 10, 11, 12, 13], [1, 4, 6, 8, 12, 13, 14, 0, 0, 0]])
@@ -112,7 +113,7 @@ def slow_norms(module: torch.nn.Module, value: torch.Tensor, head: int) -> torch
 
 def test_value_norms_are_found_beside_the_module_in_bert() -> None:
     """BERT's projection lies in the neighbour of the module that attends."""
-    net = family.network(families.FAMILIES["bert"])
+    net = family.network(SPECIMENS["bert"])
     net.set_attn_implementation(interface_names(net)[0])
     seen: list[tuple[torch.nn.Module, torch.Tensor]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,47 +12,59 @@ import torch
 from audit.config import RunConfig
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
-from audit.records import HeadRecord
+from audit.records import HeadRecord, OutputRecord, Record
 from probes.causal import CausalProbe
 from probes.completions import completion_ids
 from probes.model import LoadedModel
 from tests.probes import tiny
-from tests.probes.test_branch import oracle
+from tests.probes.test_branch import Edit, lend, oracle
 
 CONFIG = RunConfig()
 
 
-def measure(model: LoadedModel, *pairs: Pair, heads: HeadChoice | None = None) -> list[HeadRecord]:
+def records(model: LoadedModel, *pairs: Pair, heads: HeadChoice | None = None) -> list[Record]:
     return list(CausalProbe().measure(model, pairs, CONFIG, heads or HeadChoice()))
+
+
+def measure(model: LoadedModel, *pairs: Pair, heads: HeadChoice | None = None) -> list[HeadRecord]:
+    return [record for record in records(model, *pairs, heads=heads) if isinstance(record, HeadRecord)]
+
+
+Places = Sequence[tuple[int, int]]
 
 
 @torch.no_grad()
 def log_odds(
-    model: LoadedModel, pair: Pair, text: str, place: tuple[int, int], row: int, donor: str | None
+    model: LoadedModel, pair: Pair, text: str, places: Places, rows: Sequence[int], donor: str | None
 ) -> float:
     """``log p(c_1) − log p(c_2)`` through whole texts, the whole vocabulary and another attention function.
 
-    With a donor, one head reads one row along the donor's attention.
+    With a donor, the heads read the rows along the donor's attention.
     """
     totals = []
     for completion in pair.completions or ():
         start, ids = model.encode(text).ids, completion_ids(model, text, completion)
-        edit = None
+        edits: list[Edit] = []
         if donor is not None:
-            _, rows = oracle(model.net, torch.tensor([[*model.encode(donor).ids, *ids[:-1]]]))
-            edit = (*place, (row,), rows)
+            _, lent = oracle(model.net, torch.tensor([[*model.encode(donor).ids, *ids[:-1]]]))
+            edits = [lend(*place, tuple(rows), lent) for place in places]
+
+        def edit(layer: int, weights: torch.Tensor, edits: list[Edit] = edits) -> None:
+            for each in edits:
+                each(layer, weights)
+
         hidden, _ = oracle(model.net, torch.tensor([[*start, *ids[:-1]]]), edit)
         logits = model.net.get_output_embeddings()(hidden[0]).log_softmax(-1)
         totals.append(sum(float(logits[len(start) - 1 + step, token]) for step, token in enumerate(ids)))
     return totals[0] - totals[1]
 
 
-def one_by_one(model: LoadedModel, pair: Pair, row: int, place: tuple[int, int]) -> tuple[float, float]:
-    """NIE and NDE of one head, both directions, as methods 5 defines them."""
+def one_by_one(model: LoadedModel, pair: Pair, rows: Sequence[int], places: Places) -> tuple[float, float]:
+    """NIE and NDE of heads exchanged together, both directions, as methods 5 defines them."""
     a, b = pair.a.text, pair.b.text
-    y_a, y_b = (log_odds(model, pair, text, place, row, None) for text in (a, b))
-    forward = log_odds(model, pair, b, place, row, donor=a) - y_b
-    nde = log_odds(model, pair, a, place, row, donor=b) - y_b
+    y_a, y_b = (log_odds(model, pair, text, places, rows, None) for text in (a, b))
+    forward = log_odds(model, pair, b, places, rows, donor=a) - y_b
+    nde = log_odds(model, pair, a, places, rows, donor=b) - y_b
     return (forward + (y_a - y_b) - nde) / 2, nde
 
 
@@ -68,11 +81,35 @@ def test_effects_equal_one_by_one_patching(family: str, names: tuple[str, str]) 
     found = []
     for place in np.ndindex(model.layers, model.heads):
         for suffix, row in (("", pronoun), ("_next", last)):
-            nie, nde = one_by_one(model, pair, row, place)
+            nie, nde = one_by_one(model, pair, [row], [place])
             assert record.measures[f"nie{suffix}"][place] == pytest.approx(nie, abs=1e-4)
             assert record.measures[f"nde{suffix}"][place] == pytest.approx(nde, abs=1e-4)
             found.append(abs(nie))
     assert max(found) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "names", [("nurse", "doctor"), ("hairdresser", "plumber")], ids=["single", "several"]
+)
+def test_effects_of_layers_and_of_the_model_equal_patching_them_together(names: tuple[str, str]) -> None:
+    model, pair = tiny.decoder(), tiny.pair(*names)
+    found = {record.measure: record for record in records(model, pair) if isinstance(record, OutputRecord)}
+    tokens = [token.strip() for token in model.encode(pair.a.text).tokens]
+    rows = range(tokens.index("She"), len(tokens))
+    layers = [[(layer, head) for head in range(model.heads)] for layer in range(model.layers)]
+    scopes = {f"layer:{layer}": places for layer, places in enumerate(layers)}
+    scopes["model"] = [place for places in layers for place in places]
+    assert set(found) == {f"{effect}_{scope}" for effect in ("nie", "nde") for scope in scopes}
+    for scope, places in scopes.items():
+        nie, nde = one_by_one(model, pair, rows, places)
+        assert found[f"nie_{scope}"].value == pytest.approx(nie, abs=1e-4)
+        assert found[f"nde_{scope}"].value == pytest.approx(nde, abs=1e-4)
+        assert found[f"nie_{scope}"].arm == "she"
+        assert abs(nie) > 1e-3
+    assert not any(
+        isinstance(record, OutputRecord)
+        for record in records(model, pair, heads=HeadChoice(frozenset({(0, 0)}), frozenset()))
+    )
 
 
 def test_exchanging_the_texts_flips_the_sign_and_a_batch_changes_nothing() -> None:

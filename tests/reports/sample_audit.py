@@ -18,6 +18,7 @@ from audit.results import (
     Reason,
     SelfTestStep,
     SuiteInfo,
+    Surveyed,
     Verdict,
     WaiverInfo,
 )
@@ -140,7 +141,7 @@ def _findings(effect: float) -> tuple[Finding, ...]:
         ("generation_changed", _estimate(0.62, 0.06), _estimate(0.4, 0.1, 60)),
         ("generation_length", _estimate(-0.3, 0.5), _estimate(0.1, 0.6, 60)),
     )
-    return tuple(
+    outputs = tuple(
         finding
         for measure, own, control in values
         for finding in (
@@ -148,6 +149,44 @@ def _findings(effect: float) -> tuple[Finding, ...]:
             _finding(measure, control, ("she", "he"), "same-group"),
             _finding(measure, control, ("Monday", "Tuesday"), "weekday"),
         )
+    )
+    return (*outputs, *embedding_findings())
+
+
+def embedding_findings() -> tuple[Finding, ...]:
+    """An association at two layers, one of them undefined, and a projection."""
+    common = {"suite": "gender-occupation", "axis": "gender"}
+    weat = {"measure": "weat_effect_size", "contrast": ("family", "career"), "attributes": ("female", "male")}
+    flat = "all words are associated alike"
+    return (
+        Finding(
+            **common,
+            **weat,
+            subject="family-career",
+            layer="input",
+            estimate=1.21,
+            n=16,
+            p=0.004,
+            p_adjusted=0.01,
+        ),
+        Finding(**common, **weat, subject="family-career", layer="last", n=16, reason=flat),
+        Finding(
+            **{
+                **common,
+                "measure": "projection_correlation",
+                "contrast": ("she", "he"),
+                "subject": "occupations",
+            },
+            **{
+                "layer": "6",
+                "estimate": 0.46,
+                "ci_low": 0.17,
+                "ci_high": 0.70,
+                "n": 40,
+                "p": 0.2,
+                "p_adjusted": 0.3,
+            },
+        ),
     )
 
 
@@ -173,6 +212,10 @@ def _coverage(pairs: pd.DataFrame, verdict: Verdict) -> Coverage:
         undefined=tuple(
             Reason(reason=f"{name}: the texts differ in length", count=2, pair_ids=("t05-1-0", "t05-1-1"))
             for name in ("nie", "nde")
+        ),
+        surveys=(
+            Surveyed(probe="patterns", planned=1, measured=1),
+            Surveyed(probe="embedding", planned=3, measured=3, asked=True),
         ),
     )
 

@@ -32,6 +32,8 @@ LABELS = {
     **{(15, 7): "carries", (12, 3): "carries", (17, 2): "carries"},
     **{(20, 4): "opposes", (24, 4): "acts", (11, 8): "moves", (14, 0): "moves", (13, 5): "moves"},
 }
+#: How a head that the correction selects tells the level of its intervals.
+SELECTED = "t, two-way clustered (20 templates, 20 items); FCR-adjusted interval of level 0.99954"
 HOSTILE = "He said <script>alert(1)</script> ]]> & \u202eevil\u2066 <img src=x onerror=alert(2)>\x07"
 
 
@@ -218,6 +220,7 @@ def _head(layer: int, head: int, label: str, random: np.random.Generator) -> Hea
     bias = random.normal(0, 0.006) + (size if label in ("carries", "opposes", "moves") else 0.0)
     effect = {"carries": size / 3, "opposes": -0.05, "acts": 0.04}.get(label, random.normal(0, 0.001))
     measured = label != "none"
+    method = SELECTED if label in ("carries", "opposes") else "t"
     absent = Estimate(reason="causal effect not computed: this head cannot be flagged")
     return HeadFinding(
         suite="gender-occupation",
@@ -230,19 +233,22 @@ def _head(layer: int, head: int, label: str, random: np.random.Generator) -> Hea
         reasons=(f"shifts its attention with the arm (bias {bias:+.3f})",) if measured else (),
         label_pronoun=label,
         label_next="none",
-        bias=_estimate(bias, 0.02, 0.0001 if measured else 0.4),
-        nie=_estimate(effect, 0.008, 0.0003) if measured else absent,
+        bias=_estimate(bias, 0.02, 0.0001 if measured else 0.4, method),
+        nie=_estimate(effect, 0.008, 0.0003, method) if measured else absent,
         bias_next=_estimate(random.normal(0, 0.01), 0.02, 0.5),
         nie_next=absent,
         p_flag=0.0003 if measured else 1.0,
         p_adjusted=0.012 if label in ("carries", "opposes") else 1.0,
         jsd=_estimate(abs(random.normal(0.05, 0.02)) + abs(bias) / 2, 0.01, None),
         jsd_control=_estimate(abs(random.normal(0.03, 0.01)), 0.01, None),
+        pattern="first_token" if head % 2 else "mixed",
+        pattern_score=0.71 if head % 2 else 0.32,
     )
 
 
-def _estimate(value: float, half: float, p: float | None) -> Estimate:
+def _estimate(value: float, half: float, p: float | None, method: str = "t") -> Estimate:
     return Estimate(
         **{"estimate": float(value), "n": 240, "units": 120, "clusters": 20, "items": 20},
         **{"ci_low": float(value - half), "ci_high": float(value + half), "p": p, "p_adjusted": p},
+        method=method,
     )

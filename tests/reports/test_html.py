@@ -12,11 +12,18 @@ import pytest
 from audit.results import Audit
 from reports.folder import read_folder
 from reports.html import HtmlReport, model_text
-from reports.pair_cards import pair_cards
+from reports.pair_cards import PairCard, pair_cards
+from reports.pair_choice import choose_pairs
+from reports.total_effects import total_effects
 from reports.wording import GLOSSARY, LEADS, quantity
 
 Runs = dict[str, tuple[Path, Audit]]
 VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+def cards_of(folder: Path, audit: Audit) -> tuple[PairCard, ...]:
+    run = read_folder(folder, audit)
+    return pair_cards(run, choose_pairs(run, total_effects(run)))
 
 
 class Reader(HTMLParser):
@@ -124,16 +131,16 @@ def test_empty_run_says_what_is_missing(pages: dict[str, str]) -> None:
     for expected in (
         "No check was configured",
         "No heads were measured",
-        "No pair was measured",
+        "pairs.parquet is missing from the run folder",
         "No output was",
     ):
         assert expected in text
 
 
-def test_seed_pair_comes_first_and_has_a_stable_anchor(runs: Runs) -> None:
-    cards = pair_cards(read_folder(*runs["fail"]))
+def test_pair_written_by_hand_comes_first_and_has_a_stable_anchor(runs: Runs) -> None:
+    cards = cards_of(*runs["fail"])
     assert cards[0].anchor == "pair-gender-occupation-seed-doctor-nurse"
-    assert [card.well_known for card in cards] == [True, True] + [False] * 10
+    assert [card.by_hand for card in cards] == [True, True] + [False] * 10
     assert cards[0].head is not None
     assert cards[0].head.name == "15-7"
 
@@ -141,13 +148,13 @@ def test_seed_pair_comes_first_and_has_a_stable_anchor(runs: Runs) -> None:
 def test_pairs_without_kept_attention_are_shown_by_their_outputs(runs: Runs, tmp_path: Path) -> None:
     folder, audit = runs["pass"]
     shutil.copytree(folder, tmp_path / "run", ignore=shutil.ignore_patterns("detail"))
-    cards = pair_cards(read_folder(tmp_path / "run", audit))
-    assert cards[0].well_known
+    cards = cards_of(tmp_path / "run", audit)
+    assert cards[0].by_hand
     assert all(card.attention is None and card.continuations for card in cards)
     effects = [abs(card.preference.effect) for card in cards[2:] if card.preference]
     assert effects == sorted(effects, reverse=True)
     (path,) = HtmlReport().render(tmp_path / "run", audit)
-    assert "kept no attention" in path.read_text(encoding="utf-8")
+    assert "holds no kept attention" in path.read_text(encoding="utf-8")
 
 
 def test_the_same_run_gives_the_same_page(runs: Runs, pages: dict[str, str]) -> None:
@@ -165,3 +172,28 @@ def test_undefined_is_a_dash_and_zero_a_number() -> None:
     assert quantity("total_effect", None) == "–"
     assert quantity("total_effect", 0.0, signed=True) == "0.000"
     assert quantity("pct_stereotype", 0.5) == "50.0 %"
+
+
+def test_the_habit_stands_beside_each_flagged_head(pages: dict[str, str]) -> None:
+    section = pages["fail"].split('id="heads"')[1].split('id="pairs"')[0]
+    assert section.count('<a href="#term-pattern">habit</a>: first token (0.71)') > 0
+    assert section.count('<a href="#term-pattern">habit</a>: mixed (0.32)') > 0
+    assert 'id="term-pattern"' in pages["fail"]
+
+
+def test_tests_of_embeddings_have_a_section_of_their_own(pages: dict[str, str]) -> None:
+    section = pages["fail"].split('id="embeddings"')[1].split("</section>")[0]
+    for told in (
+        "family-career</bdi>, input embeddings",
+        "family is nearer to female than career is",
+        "<strong>+1.21</strong>",
+        "not measured: all words are associated alike",
+        "occupations</bdi>, block 6",
+        "not told apart from chance",
+        "0.17 to 0.70",
+    ):
+        assert told in section
+    outputs = pages["fail"].split('id="outputs"')[1].split("</section>")[0]
+    assert "family-career" not in outputs
+    assert 'id="embeddings"' not in pages["empty"]
+    assert 'href="#embeddings"' not in pages["empty"]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from audit.results import Audit
+from tests.needs import missing
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 QUIET = (
     "--no-sandbox",
@@ -48,10 +48,19 @@ CONTRAST = """() => {
   return worst;
 }"""
 
+#: Cells of tables that reach beyond the card around them, or that hold more than they show.
+CUT = """() => [...document.querySelectorAll("th, td")]
+  .filter((cell) => cell.checkVisibility())
+  .filter((cell) => cell.getBoundingClientRect().right > cell.closest(".card").getBoundingClientRect().right
+    || cell.scrollWidth > cell.clientWidth + 1)
+  .map((cell) => cell.outerHTML.slice(0, 120))"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
+    if CHROMIUM is None:
+        missing("Chromium", "the system's package manager (.ci/run in CI)")
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
         browser.close()
@@ -90,6 +99,20 @@ def test_no_sideways_scroll(open_page: Open, sample: str, width: int) -> None:
     page = open_page(sample, width)
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.parametrize("width", [320, 360, 600])
+def test_every_figure_of_a_table_is_seen_on_a_phone(open_page: Open, width: int, script: bool) -> None:
+    """No cell reaches beyond its card, none is cut, and each figure stands beside its name."""
+    page = open_page("fail", width, script=script)
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert page.evaluate(CUT) == []
+    assert page.evaluate("getComputedStyle(document.querySelector('.stack thead')).display") == "none"
+    label = "getComputedStyle(document.querySelector('#heads td[data-label]'), '::before').content"
+    assert page.evaluate(label) == '"Signed bias"'
+    unnamed = "#heads .stack td.num:not([data-label]), #outputs td.num:not([data-label], .dash)"
+    assert page.locator(unnamed).count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -134,7 +157,7 @@ def test_sorts_by_keyboard_both_ways(open_page: Open) -> None:
     page = open_page()
     table = page.locator("#heads table.sortable").nth(1)
     heading = table.get_by_role("button", name="Signed bias")
-    first = table.locator("tbody td[data-value]:nth-child(4)")
+    first = table.locator("tbody td[data-value]:nth-child(3)")
     heading.focus()
     page.keyboard.press("Enter")
     values = [float(cell.get_attribute("data-value")) for cell in first.all()]

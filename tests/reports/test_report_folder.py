@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from audit.errors import StoreError
 from audit.results import Audit
 from reports.folder import read_detail, read_folder
+from reports.html import render_page
 
 Runs = dict[str, tuple[Path, Audit]]
 
@@ -48,3 +50,39 @@ def test_damaged_detail_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not an archive")
     with pytest.raises(StoreError, match=r"p\.npz: cannot be read as kept attention"):
         read_detail(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "pairs.parquet", "outputs.parquet", "heads.parquet", "detail"]
+)
+def test_what_the_folder_lacks_is_said_on_the_page(runs: Runs, tmp_path: Path, name: str) -> None:
+    folder, audit = runs["fail"]
+    shutil.copytree(folder, tmp_path / "run", ignore=shutil.ignore_patterns(name))
+    run = read_folder(tmp_path / "run", audit)
+    assert [lacking.rstrip("/") for lacking in run.missing] == [name]
+    page = render_page(run)
+    assert f"This folder is incomplete: <code>{run.missing[0]}</code>" in page
+    assert "not measured to be empty" in page
+    assert "No pair was measured" not in page
+    in_place = '<p class="missing"><strong><code>'
+    assert page.count(in_place) == name.endswith(".parquet")
+
+
+def test_a_whole_folder_lacks_nothing(runs: Runs) -> None:
+    run = read_folder(*runs["fail"])
+    assert run.missing == ()
+    assert 'class="missing"' not in render_page(run)
+
+
+def test_attention_that_nobody_asked_for_is_not_missing(runs: Runs, tmp_path: Path) -> None:
+    folder, audit = runs["fail"]
+    shutil.copytree(folder, tmp_path / "run", ignore=shutil.ignore_patterns("detail"))
+    none_asked = audit.model_copy(update={"config": {**audit.config, "detail": 0}})
+    assert read_folder(tmp_path / "run", none_asked).missing == ()
+
+
+def test_a_table_without_rows_is_not_missing(runs: Runs) -> None:
+    run = read_folder(*runs["pass"])
+    page = render_page(replace(run, pairs=run.pairs.head(0), outputs=run.outputs.head(0), details={}))
+    assert "No pair was measured" in page
+    assert 'class="missing"' not in page

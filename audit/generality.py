@@ -1,0 +1,121 @@
+"""Does a finding hold on words and sentences that had no part in it? Chosen on one half, tried on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.config import RunConfig
+from audit.errors import MeasurementError
+from audit.holdout import Fall, Halves, choose_heads, random_choices, split_halves
+from audit.pairs import Pair
+from audit.progress import Watcher
+from audit.protocols import HeadChoice, InterventionProbe, Model
+from audit.results import HeldOut
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LEAKS = (
+    "the effects of all heads are needed (causal: {heads: all}); where they are measured only for heads that look "
+    "biased over all pairs, the pairs of the other half have a part in the choice"
+)
+_NONE = "no head is chosen on this half: none is significant there by bias and by effect"
+_FEW = "too few templates or items to split in two"
+
+
+def try_out(
+    model: Model,
+    pairs: Sequence[Pair],
+    tables: Mapping[str, pd.DataFrame],
+    probe: InterventionProbe,
+    config: RunConfig,
+    watcher: Watcher,
+) -> tuple[HeldOut, ...]:
+    """Choose heads on half of the templates × half of the items, and average their rows on the other half.
+
+    Both halves choose once. Each result says how far the total effect falls, and how far it falls with random
+    heads of the same layers.
+
+    Args:
+        pairs: all pairs of the run.
+        tables: ``pairs`` and ``heads``.
+        probe: edits heads.
+        config: seed, `min_bias`, and how many random sets.
+    Returns:
+        Two results per suite × contrast whose heads could be flagged; undefined ones with their reason.
+    """
+    by_id = {pair.pair_id: pair for pair in pairs}
+    work = list(_work(tables["pairs"], config))
+    found = []
+    for name, number, halves in watcher.track("held-out halves", work):
+        result = HeldOut(suite=name[0], contrast=name[1], half=number, seed=config.seed)
+        result = result.model_copy(update={"choosing": len(halves.choosing), "trying": len(halves.trying)})
+        try:
+            update = _tried(model, halves, by_id, tables, probe, config)
+        except MeasurementError as error:
+            update = {"reason": str(error)}
+        found.append(result.model_copy(update=update))
+    return tuple(found)
+
+
+def _work(
+    pairs: pd.DataFrame, config: RunConfig
+) -> Iterator[tuple[tuple[str, tuple[str, str]], int, Halves]]:
+    """Suite, contrast and both ways to use the two halves."""
+    tested = pairs["directed"] & (pairs["kind"] == "treatment") & (pairs["status"] == "measured")
+    tested &= pairs["candidate_1"].notna() & pairs["completion_1"].notna()
+    for (suite, a, b), own in pairs[tested].groupby(["suite", "arm_a", "arm_b"], sort=True):
+        halves = split_halves(own, config.seed)
+        yield (str(suite), (str(a), str(b))), 1, halves
+        yield (str(suite), (str(a), str(b))), 2, halves.exchanged
+
+
+def _tried(
+    model: Model,
+    halves: Halves,
+    by_id: Mapping[str, Pair],
+    tables: Mapping[str, pd.DataFrame],
+    probe: InterventionProbe,
+    config: RunConfig,
+) -> dict[str, object]:
+    """What one half's heads do on the other half, as fields of a result."""
+    if config.causal.heads != "all":
+        return {"reason": _LEAKS}
+    if not halves.choosing or not halves.trying:
+        return {"reason": _FEW}
+    own, theirs = (tables[name][tables[name]["pair_id"].isin(halves.choosing)] for name in ("pairs", "heads"))
+    choice = choose_heads(own, theirs, config)
+    if not (choice.pronoun or choice.next):
+        return {"reason": _NONE}
+    heads = int(tables["heads"]["head"].max()) + 1
+    sets = (choice, *random_choices(choice, heads, config.ablation.sets, config.seed))
+    fall = _fall(probe, model, [by_id[name] for name in halves.trying], sets)
+    cost = probe.perplexity(model, sets[: 1 + config.ablation.priced])
+    shares = fall.random_shares
+    return {
+        "heads": tuple(sorted(choice.pronoun or ())),
+        "heads_next": tuple(sorted(choice.next or ())),
+        "total_effect": fall.total_effect,
+        "remaining": fall.remaining,
+        "share": fall.share,
+        "sets": len(fall.random),
+        "random_median": float(np.median(shares)),
+        "random_95": float(np.quantile(shares, 0.95)),
+        "p": fall.p,
+        "perplexity": float(cost[0]),
+        "perplexity_edited": float(cost[1]),
+        "perplexity_random": float(np.median(cost[2:])) if len(cost) > 2 else None,
+    }
+
+
+def _fall(probe: InterventionProbe, model: Model, pairs: Sequence[Pair], sets: Sequence[HeadChoice]) -> Fall:
+    """Total effects over the trying pairs, unedited, with the chosen heads and with each random set."""
+    tried = list(probe.ablate(model, pairs, sets))
+    known = [found.log_odds for found in tried if found.log_odds is not None]
+    if not known:
+        raise MeasurementError(tried[0].reason or "no pair could be intervened on")
+    effects = np.stack([y[:, 0] - y[:, 1] for y in known]).mean(axis=0)
+    return Fall(float(effects[0]), float(effects[1]), effects[2:])
