@@ -11,6 +11,7 @@ from audit.config import RunConfig
 from audit.embedding_findings import embedding_findings
 from audit.findings import output_findings
 from audit.gate import decide
+from audit.head_accuracy import with_accuracy
 from audit.heads import analyse_heads
 from audit.limits import limits_of
 from audit.patterns import with_patterns
@@ -79,7 +80,9 @@ def analyse(
     Pairs that were not measured stay in the table: their units are incomplete and must be left out.
     """
     findings = output_findings(pairs, outputs, config) + coreference_findings(pairs, outputs, config)
-    return findings, analyse_heads(pairs, heads, config) if len(heads) else []
+    if not len(heads):
+        return findings, []
+    return findings, with_accuracy(analyse_heads(pairs, heads, config), pairs, heads, config)
 
 
 def conclude(

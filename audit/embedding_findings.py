@@ -10,10 +10,10 @@ import pandas as pd
 
 from audit.association import weat
 from audit.config import RunConfig
+from audit.multiplicity import benjamini_hochberg
 from audit.rank_correlation import FEWEST_WORDS, RESAMPLES, spearman
 from audit.records import EmbeddingRecord
 from audit.results import Estimate, Finding
-from audit.statistics import benjamini_hochberg
 
 _KEY = ("suite", "kind", "id", "layer")
 _TEXT = ("suite", "axis", "kind", "id", "layer", "contrast_a", "contrast_b", "attribute_a", "attribute_b")

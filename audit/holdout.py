@@ -72,7 +72,7 @@ def choose_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) ->
     Returns:
         The heads of either row, possibly none.
     """
-    blocks = head_blocks(pairs, heads, ["bias", "bias_next", "nie", "nie_next"])
+    blocks = head_blocks(pairs, heads, ["bias", "bias_next", "nie", "nie_next"], config)
     found: dict[str, set[Head]] = {"": set(), "_next": set()}
     for block in blocks:
         for row, chosen in found.items():

@@ -103,14 +103,15 @@ def classify(excess: dict[str, Array]) -> tuple[npt.NDArray[np.str_], Array]:
     Args:
         excess: pattern → `[...]`; NaN where a pattern cannot be.
     Returns:
-        `[...]` names and the scores behind them.
+        `[...]` names and the scores behind them; an empty name and NaN where nothing is known.
     """
     known = np.stack([np.nan_to_num(excess[name], nan=-np.inf) for name in PLACES])
     strongest, score = known.argmax(axis=0), known.max(axis=0)
     even = excess[BAG_OF_WORDS]
     broad = ~(score >= LEAST_EXCESS) & (even >= LEAST_EVENNESS)
     types = np.where(score >= LEAST_EXCESS, np.array(PLACES)[strongest], MIXED)
-    return np.where(broad, BAG_OF_WORDS, types), np.where(broad, even, score)
+    types, score = np.where(broad, BAG_OF_WORDS, types), np.where(broad, even, score)
+    return np.where(np.isneginf(score), "", types), np.where(np.isneginf(score), np.nan, score)
 
 
 def places(words: Sequence[Word], causal: bool) -> dict[str, Mask]:
@@ -187,7 +188,8 @@ def pattern_table(records: Iterable[PatternRecord]) -> pd.DataFrame:
         mass = {name: record.mass[name].ravel() for name in PATTERNS}
         excess = {f"{name}_excess": record.excess[name].ravel() for name in PATTERNS}
         frames.append(pd.DataFrame({"stream": record.stream, **place, **own, **mass, **excess}))
-    return pd.concat(frames, ignore_index=True).astype({"stream": "string", "pattern": "string"})
+    table = pd.concat(frames, ignore_index=True).astype({"stream": "string", "pattern": "string"})
+    return table.assign(pattern=table["pattern"].mask(table["pattern"] == ""))
 
 
 def with_patterns(heads: Iterable[HeadFinding], table: pd.DataFrame) -> list[HeadFinding]:
@@ -202,7 +204,8 @@ def with_patterns(heads: Iterable[HeadFinding], table: pd.DataFrame) -> list[Hea
     found = []
     for head in heads:
         pattern, score = known.get((head.stream, head.layer, head.head), (None, None))
-        found.append(head.model_copy(update={"pattern": pattern, "pattern_score": score}))
+        told = {} if pd.isna(pattern) else {"pattern": pattern, "pattern_score": score}
+        found.append(head.model_copy(update=told))
     return found
 
 

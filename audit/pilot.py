@@ -10,11 +10,11 @@ from audit.api import load_model
 from audit.config import RunConfig
 from audit.errors import InputError
 from audit.expand import expand
+from audit.instruments import instruments
 from audit.loader import LoadedSuite
 from audit.pairs import Pair
 from audit.power_plan import Need, power_needs
 from audit.progress import Watcher
-from audit.registry import PROBES
 from audit.runner import measure
 from audit.store import open_run
 
@@ -74,7 +74,7 @@ def plan_from_pilot(
     with watcher.step("loading the model"):
         loaded_model, _ = load_model(model, config)
     pilot = config.model_copy(update={"probes": _PROBES})
-    probes = [PROBES.get(name) for name in _PROBES]
+    probes = instruments(_PROBES).by_pair
     tables = measure(loaded_model, chosen, probes, pilot, watcher)
     frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads()}
     source = f"a pilot of {len(chosen)} pairs on {model}"

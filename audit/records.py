@@ -123,8 +123,9 @@ class PatternRecord:
             attention is spread over the content words, times their share. NaN where the texts have no such place.
         excess: pattern → ``[layers, heads]`` the same with uniform attention at 0 and everything at 1; for the
             bag of words relative to uniform attention, which is 1.
-        types: ``[layers, heads]`` names, of ``audit.patterns.PATTERNS`` or ``mixed``.
-        scores: ``[layers, heads]`` the excess behind the type; for mixed that of the nearest place.
+        types: ``[layers, heads]`` names, of ``audit.patterns.PATTERNS`` or ``mixed``; empty in layers
+            without attention.
+        scores: ``[layers, heads]`` the excess behind the type; for mixed that of the nearest place; NaN likewise.
     """
 
     stream: Stream

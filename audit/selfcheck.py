@@ -13,12 +13,13 @@ from audit.config import CausalSettings, RunConfig
 from audit.errors import StoreError
 from audit.expand import expand
 from audit.heads import analyse_heads
+from audit.instruments import instruments
 from audit.loader import load_suite
 from audit.pairs import Pair
 from audit.planting import Place, Planting
 from audit.progress import Watcher
 from audit.protocols import PlantedModel, Planter, Probe
-from audit.registry import PLANTERS, PROBES
+from audit.registry import PLANTERS
 from audit.results import Label
 from audit.runner import measure
 from audit.statistics import clopper_pearson
@@ -253,7 +254,7 @@ def run_selfcheck(seeds: int, dose: float, config: RunConfig, watcher: Watcher) 
         watcher: told of every model.
     """
     pairs, planter = expand(load_suite(SUITE)), PLANTERS.get("gpt2")
-    probes, measured = [PROBES.get(name) for name in _PROBES], measuring_config(config)
+    probes, measured = instruments(_PROBES).by_pair, measuring_config(config)
     plantings = [Planting(seed, dose) for seed in range(seeds)]
     plantings += [Planting.nothing(seed) for seed in range(seeds)]
     with _one_thread():

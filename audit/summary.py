@@ -142,7 +142,7 @@ def _print_embeddings(console: Console, audit: Audit) -> None:
         table.add_row(
             finding.subject,
             finding.layer,
-            "/".join(finding.contrast),
+            "/".join(finding.contrast or ()),
             "–" if finding.estimate is None else f"{symbol} {finding.estimate:+.2f}",
             "" if finding.ci_low is None else f"[{finding.ci_low:+.2f}, {finding.ci_high:+.2f}]",
             "–" if finding.p_adjusted is None else f"{finding.p_adjusted:.2g}",

@@ -153,7 +153,11 @@ class AttentionCall:
     def _masked(self, scores: torch.Tensor, rows: torch.Tensor | None, queries: int) -> torch.Tensor:
         """Apply the mask; without one, SDPA is causal from the upper left when the module says so."""
         if self.mask is not None:
-            part = rows_of(self.mask, rows, scores.shape[0])[..., : scores.shape[-1]]
+            # A mask of padding alone has one row for all queries (Switch).
+            alike = self.mask.shape[2] == 1
+            part = (self.mask if alike else rows_of(self.mask, rows, scores.shape[0]))[
+                ..., : scores.shape[-1]
+            ]
             if part.dtype == torch.bool:
                 return scores.masked_fill(~part, float("-inf"))
             return scores + part.float()

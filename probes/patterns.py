@@ -13,10 +13,11 @@ from audit.config import RunConfig
 from audit.errors import MeasurementError
 from audit.loader import ROOT
 from audit.patterns import Survey
-from audit.records import PatternRecord, Stream
+from audit.records import PatternRecord
 from audit.suite import Suite
 from audit.yaml_lines import read_document
-from probes.capture import RowCapture
+from probes.capture import StreamCapture
+from probes.forward import forward
 from probes.model import LoadedModel
 from probes.route import instrument
 from probes.sequences import pad_right
@@ -48,13 +49,14 @@ class PatternsProbe:
         texts = [text for text in neutral_texts() if len(model.encode(text).ids) <= model.max_length]
         if not texts:
             raise MeasurementError(f"{model.name}: no neutral text fits into its context window")
-        survey = Survey(causal=model.family == "decoder")
+        survey = Survey(causal=model.anatomy.causal)
+        # Layers without attention rows (of hybrid models, of pooled blocks) are NaN, and stay so.
+        there = sorted(set(range(model.layers)) - set(model.anatomy.missing(model.stream)))
         for text, weights in zip(texts, _read(model, texts), strict=True):
-            if not np.isfinite(weights).all():
+            if not np.isfinite(weights[there]).all():
                 raise MeasurementError(f"{model.name}: its attention is NaN on {text!r}")
             survey.add(weights, words(text, model.encode(text)))
-        stream: Stream = "encoder" if model.family == "encoder-decoder" else "self"
-        yield survey.record(stream)
+        yield survey.record(model.stream)
 
 
 def neutral_texts() -> tuple[str, ...]:
@@ -67,9 +69,10 @@ def _read(model: LoadedModel, texts: Sequence[str]) -> Iterator[Array]:
     """For each text ``[layers, heads, tokens, tokens]``."""
     for batch in batches(model, [model.encode(text).ids for text in texts], _TOKENS):
         ids, mask = pad_right(batch, model.device, model.pad)
-        capture = RowCapture(None)
+        every = torch.arange(ids.shape[1], device=model.device).expand(ids.shape)
+        capture = StreamCapture(model.anatomy, {model.stream: every})
         with instrument(capture):
-            stack(model)(input_ids=ids, attention_mask=mask)
-        whole = torch.stack([call.weights for call in capture.calls], 1).cpu().numpy()
+            forward(stack(model), ids, mask)
+        whole = capture.weights(model.stream).numpy()
         for weights, tokens in zip(whole, map(len, batch), strict=True):
             yield np.asarray(weights[..., :tokens, :tokens], dtype=np.float64)

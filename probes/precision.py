@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from transformers import PreTrainedModel
@@ -19,11 +20,34 @@ def float64_blocks(net: PreTrainedModel) -> Iterator[None]:
     Some texts drive activations of the residual stream to 25,000; float32 products then round by up
     to 1e-3 nats in a sentence's log-likelihood, differently on every processor, thread count and
     batch. A block's weights are widened (which loses nothing) when it is entered and given back when
-    it is left, so that memory grows by one block and not by the model.
+    it is left, so that memory grows by one block and not by the model. Families with a kernel that
+    has no float64 (grouped products of experts) are left as they are, too.
     """
-    if net.dtype != torch.float32 or net.device.type != "cpu":
+    if net.dtype != torch.float32 or net.device.type != "cpu" or not _takes_float64(net):
         yield
         return
+    with _widened_blocks(net):
+        yield
+
+
+#: Whether a network's kernels take float64; found out once.
+_known: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
+
+
+@torch.no_grad()
+def _takes_float64(net: PreTrainedModel) -> bool:
+    if net not in _known:
+        try:
+            with _widened_blocks(net):
+                net.base_model(input_ids=torch.tensor([[0, 1]]), use_cache=False)
+            _known[net] = True
+        except RuntimeError:  # torch's error for a dtype that a kernel does not take
+            _known[net] = False
+    return _known[net]
+
+
+@contextmanager
+def _widened_blocks(net: PreTrainedModel) -> Iterator[None]:
     blocks = decoder_layers(net)
     with ExitStack() as stack:
         for block in blocks:

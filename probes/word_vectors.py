@@ -12,6 +12,7 @@ import torch
 from audit.coreference import token_indices
 from audit.embedding_suite import INPUT, LAST, sentence_of
 from audit.errors import MeasurementError, ModelError
+from probes.forward import forward
 from probes.model import LoadedModel
 from probes.sequences import pad_right
 from probes.stack import batches, stack
@@ -111,7 +112,13 @@ def _states(
     found: dict[tuple[int, ...], Array] = {}
     for batch in batches(model, sorted(texts, key=len), _TOKENS):
         ids, mask = pad_right(batch, model.device, model.pad)
-        hidden = stack(model)(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        hidden = getattr(forward(stack(model), ids, mask, output_hidden_states=True), "hidden_states", None)
+        if (
+            hidden is None
+            or len(hidden) != model.layers + 1
+            or any(h.shape[1] != ids.shape[1] for h in hidden)
+        ):
+            raise ModelError(f"{model.name}: it does not tell the vector of every token after every block")
         chosen = [hidden[-1 if layer == LAST else int(layer) + 1] for layer in layers]
         whole = torch.stack(chosen, 1).float().cpu().numpy().astype(np.float64)
         found |= {text: states[:, : len(text)] for text, states in zip(batch, whole, strict=True)}

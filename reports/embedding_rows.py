@@ -32,10 +32,10 @@ class EmbeddingRow(NamedTuple):
     @property
     def sets(self) -> str:
         """What is compared: target sets and attribute sets, or the ends of the direction."""
-        ends = " against ".join(self.finding.contrast)
+        ends = self.finding.contrast or ()
         if self.finding.attributes is None:
-            return f"along {' – '.join(self.finding.contrast)}"
-        return f"{ends}, between {' and '.join(self.finding.attributes)}"
+            return f"along {' – '.join(ends)}"
+        return f"{' against '.join(ends)}, between {' and '.join(self.finding.attributes)}"
 
     @property
     def meaning(self) -> str:
@@ -43,7 +43,7 @@ class EmbeddingRow(NamedTuple):
         found = self.finding
         if not defined(found.estimate):
             return f"not measured: {found.reason or 'no reason was given'}"
-        if found.p_adjusted is None or found.p_adjusted > _CHANCE:
+        if found.contrast is None or found.p_adjusted is None or found.p_adjusted > _CHANCE:
             return "not told apart from chance"
         (x, y), up = found.contrast, found.estimate > 0
         if found.attributes is None:

@@ -59,6 +59,18 @@ MEASURES: Final[dict[str, Measure]] = {
         "0 means no difference.",
         signed=True,
     ),
+    "total_effect_ratio": Measure(
+        "Total effect as a ratio",
+        "",
+        "By what share the odds of the stereotyped reading rise (Vig et al. 2020); a few pairs can drive it.",
+        signed=True,
+    ),
+    "total_effect_ratio_filtered": Measure(
+        "The same, for pairs chosen by their outcome",
+        "",
+        "Only for comparison with Vig et al. (2020): such a choice alone makes a mean above 0.",
+        signed=True,
+    ),
     "likelihood_diff": Measure(
         "Difference in likelihood",
         "nats",

@@ -14,7 +14,11 @@ from audit.loader import built_in
 from tests.tiny_suite import SUITE, write_suite
 
 Captured = pytest.CaptureFixture[str]
+<<<<<<< HEAD
 COMMANDS = ("run", "gate", "report", "doctor", "lint", "schema", "list", "selfcheck", "power")
+=======
+COMMANDS = ("run", "gate", "report", "doctor", "lint", "schema", "list", "import")
+>>>>>>> golden
 
 
 def ended(capsys: Captured, *arguments: str) -> tuple[int, str, str]:

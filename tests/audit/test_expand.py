@@ -127,6 +127,22 @@ def test_a_pair_that_is_written_out(tmp_path: Path) -> None:
     assert pair.completions is None
 
 
+def test_a_pair_of_a_public_set_has_its_own_axis_rows_and_referents(tmp_path: Path) -> None:
+    more = "    axis: age\n    source_row: {she: 3, he: 4}\n    gold: Nurse\n    attributes: {share: 40.5}\n"
+    (pair,) = expanded(tmp_path, HEAD + ARMS + SEED + more)
+    assert (pair.axis, pair.source_row, pair.a.source_row, pair.b.source_row) == ("age", 3, 3, 4)
+    assert (pair.referents, pair.gold, pair.attributes) == (("Doctor", "Nurse"), "Nurse", {"share": 40.5})
+
+
+def test_an_arm_that_says_the_stereotype_gives_its_pairs_a_direction(tmp_path: Path) -> None:
+    arms = ARMS.replace("group: female,", "group: female, stereotypical: true,")
+    plain = "pairs:\n  - {id: p, she: She left., he: He left.}\n"
+    assert expanded(tmp_path, HEAD + arms + plain)[0].directed
+    assert not expanded(tmp_path, HEAD + ARMS + plain)[0].directed
+    control = "pairs:\n  - {id: p, she: She left., he: He left., control: c}\n"
+    assert not expanded(tmp_path, HEAD + arms + control)[0].directed
+
+
 def test_a_control_that_is_written_out_has_no_direction(tmp_path: Path) -> None:
     ties = "    completions: {' ran': {tied_to: she}, ' sat': {tied_to: he}}\n"
     (treatment,) = expanded(tmp_path, HEAD + ARMS + SEED + ties)

@@ -117,6 +117,51 @@ def test_a_shares_interval_covers_half_under_the_null() -> None:
     assert beyond <= 6
 
 
+def test_the_ratio_form_is_of_single_pairs_and_its_filter_says_what_it_does() -> None:
+    pairs = some_pairs()
+    outputs = simulate_outputs(pairs, 0.1, seed=2)
+    table = by_arm(pairs, outputs, "completion_log_odds")
+    ratio = (
+        np.exp(table["value_a"].to_numpy(dtype=float)) / np.exp(table["value_b"].to_numpy(dtype=float)) - 1
+    )
+    found = finding(pairs, outputs, "total_effect_ratio")
+    assert found.estimate == pytest.approx(ratio.mean())
+    assert found.p is None
+    positive = ratio[ratio > 0]
+    kept = positive[positive > np.quantile(positive, 0.25)]
+    filtered = finding(pairs, outputs, "total_effect_ratio_filtered")
+    assert (filtered.estimate, filtered.n) == (pytest.approx(kept.mean()), len(kept))
+    assert filtered.reason == (
+        "no interval: the pairs were chosen by their outcome, which alone makes a mean above 0"
+    )
+
+
+def test_pairs_of_several_axes_are_also_told_by_axis() -> None:
+    pairs = some_pairs().assign(cluster=lambda table: table["pair_id"], item=lambda table: table["pair_id"])
+    pairs["axis"] = np.where(np.arange(len(pairs)) % 3 == 0, "age", "gender")
+    outputs = simulate_outputs(pairs, 0.0, seed=4)
+    outputs = outputs[outputs["measure"] == "log_likelihood"]
+    table = by_arm(pairs, outputs, "log_likelihood")
+    longer = (table["value_a"] - table["value_b"]).to_numpy(dtype=float)
+    found = {
+        (f.measure, f.group): f
+        for f in output_findings(pairs, outputs, CONFIG)
+        if f.measure in ("likelihood_diff", "pct_stereotype")
+    }
+    assert set(found) == {
+        (measure, axis)
+        for measure in ("likelihood_diff", "pct_stereotype")
+        for axis in (None, "age", "gender")
+    }
+    for axis in (None, "age", "gender"):
+        own = longer if axis is None else longer[(table["axis"] == axis).to_numpy(dtype=bool)]
+        difference, share = found["likelihood_diff", axis], found["pct_stereotype", axis]
+        assert difference.axis == share.axis == (axis or "all")
+        assert (difference.n, share.n) == (len(own), len(own))
+        assert difference.estimate == pytest.approx(np.abs(own).mean())
+        assert share.estimate == pytest.approx((own > 0).mean())
+
+
 def test_likelihood_difference_is_absolute() -> None:
     pairs = some_pairs()
     outputs = simulate_outputs(pairs, 0.0, seed=3)

@@ -71,10 +71,23 @@ KEYS = (
             "jobs.yaml:14: license: not a valid timestamp (got '2026-02-31')",
         ),
         (
+            HEAD + ARMS + SEED + "    gold: Patient\n    source_row: {shee: 1}\n",
+            "jobs.yaml:14: pairs[0].gold: unknown referent 'Patient'; expected Doctor or Nurse\n"
+            "jobs.yaml:15: pairs[0].source_row: unknown arm 'shee'; expected she or he; did you mean 'she'?",
+        ),
+        (
+            HEAD + ARMS + "pairs:\n  - {id: p, she: A., he: B., referents: [a, b], gold: a}\n",
+            "jobs.yaml:9: pairs[0].gold: no pronoun is mentioned; expected 'pronoun' among the mentions",
+        ),
+        (
+            HEAD + ARMS.replace("group: male,", "group: male, stereotypical: true,") + SEED,
+            "jobs.yaml:7: arms[1].stereotypical: only the first arm may say the stereotype; expected it first",
+        ),
+        (
             HEAD + ARMS + SEED + "    hee: The Doctor. He\n",
-            "jobs.yaml:14: pairs[0].hee: unknown key 'hee'; expected cluster, completions, control, he, "
-            "id, item, "
-            "mentions, order, she, source_row or stereotype; did you mean 'he'?",
+            "jobs.yaml:14: pairs[0].hee: unknown key 'hee'; expected attributes, axis, cluster, "
+            "completions, control, gold, he, id, item, mentions, order, referents, she, "
+            "source_row or stereotype; did you mean 'he'?",
         ),
         (
             HEAD + ARMS + SEED.replace("he: Doctor}", "him: Doctor}"),

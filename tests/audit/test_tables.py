@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from tests.audit.fakes import pair
 PAIR_COLUMNS = [
     *("suite", "pair_id", "source_row", "axis", "kind", "control", "cluster", "item", "order", "directed"),
     *("arm_a", "arm_b", "group_a", "group_b", "text_a", "text_b", "tokens_a", "tokens_b"),
-    *("completion_1", "completion_2", "candidate_1", "candidate_2", "file", "line", "status", "reason"),
+    *("completion_1", "completion_2", "candidate_1", "candidate_2", "gold", "attributes", "file"),
+    *("line", "status", "reason"),
 ]
 OUTPUT_COLUMNS = ["suite", "pair_id", "source_row", "arm", "measure", "value", "text"]
 HEAD_COLUMNS = [
@@ -118,6 +120,22 @@ def test_pairs_keep_their_order_tokens_and_words() -> None:
         "jobs.yaml",
         7,
     )
+
+
+def test_a_pair_of_a_public_set_carries_what_the_set_says_of_it() -> None:
+    plain = pair("p1", source_row=4)
+    own = replace(
+        plain,
+        b=replace(plain.b, source_row=7),
+        gold="pilot",
+        attributes={"bls_pct_female": 40.34, "label": "é"},
+    )
+    tables = Tables([own])
+    tables.add([OutputRecord("p1", arm, "log_likelihood", -1.0) for arm in ("she", "he")])
+    row = tables.pairs().iloc[0]
+    assert (row["source_row"], row["gold"]) == (4, "pilot")
+    assert row["attributes"] == '{"bls_pct_female": 40.34, "label": "é"}'
+    assert tables.outputs()["source_row"].tolist() == [4, 7]
 
 
 def test_rows_follow_the_order_of_the_suite_and_carry_its_rows() -> None:

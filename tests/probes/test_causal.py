@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from audit.config import RunConfig
+from audit.effects import ratio_effect, total_effect
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
 from audit.records import HeadRecord, OutputRecord, Record
@@ -88,6 +89,7 @@ def test_effects_equal_one_by_one_patching(family: str, names: tuple[str, str]) 
     assert max(found) > 1e-3
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     "names", [("nurse", "doctor"), ("hairdresser", "plumber")], ids=["single", "several"]
 )
@@ -110,6 +112,23 @@ def test_effects_of_layers_and_of_the_model_equal_patching_them_together(names: 
         isinstance(record, OutputRecord)
         for record in records(model, pair, heads=HeadChoice(frozenset({(0, 0)}), frozenset()))
     )
+=======
+def test_the_ratio_form_equals_one_by_one_patching() -> None:
+    # Vig et al.: y = p(c_1)/p(c_2), NIE = y(x; A_h of x')/y(x) − 1, NDE = y(x'; A_h of x)/y(x) − 1.
+    model = tiny.decoder("gpt2")
+    pairs = [tiny.pair("nurse", "doctor", name="p"), tiny.pair("nurse", "engineer", name="q", order=1)]
+    for pair, record in zip(pairs, measure(model, *pairs), strict=True):
+        a, b = pair.a.text, pair.b.text
+        row = [token.strip() for token in model.encode(a).tokens].index("She")
+        y_a, y_b = (log_odds(model, pair, text, (0, 0), row, None) for text in (a, b))
+        for place in np.ndindex(model.layers, model.heads):
+            patched = [log_odds(model, pair, text, place, row, donor) for text, donor in ((b, a), (a, b))]
+            indirect, direct = (np.exp(y) / np.exp(y_b) - 1 for y in patched)
+            nie, nde = record.measures["nie"][place], record.measures["nde"][place]
+            forward = 2 * nie - total_effect(y_a, y_b) + nde
+            assert float(ratio_effect(forward)) == pytest.approx(indirect, abs=1e-4)
+            assert float(ratio_effect(nde)) == pytest.approx(direct, abs=1e-4)
+>>>>>>> golden
 
 
 def test_exchanging_the_texts_flips_the_sign_and_a_batch_changes_nothing() -> None:

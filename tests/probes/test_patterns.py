@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,12 +14,15 @@ from audit.errors import MeasurementError
 from audit.lint_texts import read_document
 from audit.loader import ROOT
 from audit.mentions import spans_of_words
-from audit.patterns import PATTERNS
+from audit.patterns import PATTERNS, pattern_table
 from audit.records import PatternRecord
+from probes.load import load
 from probes.model import LoadedModel
 from probes.patterns import PatternsProbe, neutral_texts
 from probes.route import ROUTE
+from tests.probes import family as made
 from tests.probes import tiny
+from tests.probes.families import FAMILIES
 
 CONFIG = RunConfig()
 
@@ -146,3 +151,23 @@ def test_the_neutral_texts_hold_what_the_patterns_need_and_no_person() -> None:
         assert any(found.count(word) > 1 for word in found if word.isalpha() and len(word) > 3), text
         assert "." in found[:-1] or ";" in found, text
         assert "," in found or '"' in found, text
+
+
+#: Of every route and kind: two streams, masks of one row, layers without attention, pooled blocks, two directions.
+SOME = ("llama", "gptj", "bert", "debertav2", "t5", "switch", "qwen3next", "funnel", "xlnet")
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_families_are_surveyed_where_they_attend(name: str, tmp_path: Path) -> None:
+    model = load(str(made.folder(tmp_path, FAMILIES[name])))
+    record = surveyed(model)
+    assert record.stream == model.stream
+    assert record.types.shape == (model.layers, model.heads)
+    silent = tuple(layer for layer in range(model.layers) if (record.types[layer] == "").all())
+    assert silent == model.anatomy.missing(model.stream)
+    assert (np.isnan(record.scores) == (record.types == "")).all()
+    table = pattern_table([record])
+    assert table["pattern"].isna().sum() == len(silent) * model.heads
+    assert set(table["pattern"].dropna()) <= {*PATTERNS, "mixed"}
+    # what looks to the left alone has no next word
+    assert np.isnan(record.excess["next_word"]).all() == model.anatomy.causal
