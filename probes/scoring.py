@@ -53,7 +53,9 @@ def log_likelihoods(model: LoadedModel, wanted: Sequence[Continuation]) -> list[
     Raises:
         ModelError: there is something to score, and the model is no decoder.
     """
-    if wanted and model.family != "decoder":
+    if not wanted:
+        return []
+    if model.family != "decoder":
         raise ModelError(f"{model.name}: reading needs a decoder, and this model is an {model.family}")
     known = _known.setdefault(model, {})
     fresh: dict[tuple[int, ...], list[Continuation]] = {}
