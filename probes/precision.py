@@ -88,7 +88,7 @@ def _double(value: Any) -> Any:
 
 
 def _float(output: Any) -> Any:
-    """Hidden states, alone or first in a tuple."""
-    if isinstance(output, tuple):
+    """Hidden states, alone or first in a tuple or list."""
+    if isinstance(output, tuple | list):
         return (output[0].float(), *output[1:])
     return output.float()

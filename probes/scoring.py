@@ -51,8 +51,10 @@ def log_likelihoods(model: LoadedModel, wanted: Sequence[Continuation]) -> list[
     Returns:
         Nats, in the order of ``wanted``.
     Raises:
-        ModelError: the model is no decoder.
+        ModelError: there is something to score, and the model is no decoder.
     """
+    if not wanted:
+        return []
     if model.family != "decoder":
         raise ModelError(f"{model.name}: reading needs a decoder, and this model is an {model.family}")
     known = _known.setdefault(model, {})

@@ -232,7 +232,7 @@ FAMILIES: dict[str, Tiny] = {
         MASKED,
         {**BLOCKS, "embedding_size": 16, "intra_bottleneck_size": 24, "num_feedforward_networks": 1},
         looks="both",
-        scale=40.0,
+        scale=12.0,
     ),
     **_encoders(
         "interface",
@@ -246,7 +246,6 @@ FAMILIES: dict[str, Tiny] = {
         deberta="Deberta",
         mpnet="MPNet",
         rembert="RemBert",
-        roformer="RoFormer",
         megatronbert="MegatronBert",
         ibert="IBert",
         convbert="ConvBert",
@@ -258,6 +257,7 @@ FAMILIES: dict[str, Tiny] = {
     ),
     **_encoders("softmax", {**BLOCKS, "attention_type": "original_full"}, bigbird="BigBird"),
     **_encoders("softmax", XLM, xlm="XLM", flaubert="Flaubert"),
+    "roformer": Tiny("RoFormerConfig", MASKED, BLOCKS, "softmax", "both", 4.0),
     "funnel": Tiny(
         "FunnelConfig",
         MASKED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,17 @@ def answer(model: LoadedModel, text: str, said: str) -> float:
         total += float(logits.double().log_softmax(-1)[token])
         decoded.append(token)
     return total
+
+
+@pytest.mark.parametrize("name", ["openai-gpt", "bloom", "gptoss", "lfm2", "gptbigcode"])
+def test_likelihoods_of_unusual_decoders_equal_stock(name: str, loaded: dict[str, LoadedModel]) -> None:
+    model, one = loaded[name], replace(pair(), completions=None)
+    found: list[OutputRecord] = records(LikelihoodProbe(), model, one)
+    for record, text in zip(found, (one.a, one.b), strict=True):
+        ids = torch.tensor([model.encode(text.text).ids])
+        with torch.no_grad():
+            logits = model.net(input_ids=ids).logits[0, :-1].double().log_softmax(-1)
+        assert record.value == pytest.approx(float(logits.gather(-1, ids[0, 1:, None]).sum()), abs=1e-4)
 
 
 def test_an_encoder_says_why_it_has_no_likelihood(loaded: dict[str, LoadedModel]) -> None:
