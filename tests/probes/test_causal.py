@@ -120,9 +120,9 @@ def test_the_ratio_form_equals_one_by_one_patching() -> None:
     for pair, record in zip(pairs, measure(model, *pairs), strict=True):
         a, b = pair.a.text, pair.b.text
         row = [token.strip() for token in model.encode(a).tokens].index("She")
-        y_a, y_b = (log_odds(model, pair, text, (0, 0), row, None) for text in (a, b))
+        y_a, y_b = (log_odds(model, pair, text, [], [], None) for text in (a, b))
         for place in np.ndindex(model.layers, model.heads):
-            patched = [log_odds(model, pair, text, place, row, donor) for text, donor in ((b, a), (a, b))]
+            patched = [log_odds(model, pair, text, [place], [row], donor) for text, donor in ((b, a), (a, b))]
             indirect, direct = (np.exp(y) / np.exp(y_b) - 1 for y in patched)
             nie, nde = record.measures["nie"][place], record.measures["nde"][place]
             forward = 2 * nie - total_effect(y_a, y_b) + nde
