@@ -18,6 +18,7 @@ from reports.coverage_rows import UndefinedRow, undefined_rows
 from reports.embedding_rows import EmbeddingGroup, embedding_groups
 from reports.figures.interval import axis_of, interval_info, interval_svg
 from reports.folder import FinishedRun, read_folder
+from reports.glossary import GLOSSARY
 from reports.head_groups import HeadGroup, head_groups
 from reports.output_rows import OutputGroup, output_groups
 from reports.pair_cards import PairCard, pair_cards
@@ -106,6 +107,7 @@ def render_page(run: FinishedRun) -> str:
         page=page,
         audit=run.audit,
         words=wording,
+        glossary=GLOSSARY,
         loaded_from=model_line.loaded_from(run.audit.model),
         precision=model_line.precision(run.audit.model),
         style=Markup(style),

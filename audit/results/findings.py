@@ -71,7 +71,9 @@ class HeadFinding(Result):
     Benjamini–Hochberg over all heads × rows × contrasts that could flag. ``bound`` and
     ``bound_next`` are 95 % upper bounds of |bias|, simultaneous over all of these tests: what the
     design cannot exclude. ``pattern`` is what the head does on neutral text and ``pattern_score`` the score
-    behind it (see :mod:`audit.patterns`); None where the run made no such survey.
+    behind it (see :mod:`audit.patterns`); None where the run made no such survey. Where the gold referent is
+    known: ``coreference_accuracy`` of the pronoun's row beside that of the nearest and of the first mention,
+    and ``accuracy_gap``, with less against the stereotype; None elsewhere.
     """
 
     suite: str
@@ -101,6 +103,10 @@ class HeadFinding(Result):
     preference_a: float | None = None
     preference_b: float | None = None
     mass: float | None = None
+    coreference_accuracy: Estimate | None = None
+    accuracy_gap: Estimate | None = None
+    nearest_accuracy: float | None = None
+    first_accuracy: float | None = None
     pattern: str | None = None
     pattern_score: float | None = None
 

@@ -11,11 +11,12 @@ import pytest
 
 from audit.results import Audit
 from reports.folder import read_folder
+from reports.glossary import GLOSSARY
 from reports.html import HtmlReport, model_text
 from reports.pair_cards import PairCard, pair_cards
 from reports.pair_choice import choose_pairs
 from reports.total_effects import total_effects
-from reports.wording import GLOSSARY, LEADS, quantity
+from reports.wording import LEADS, quantity
 
 Runs = dict[str, tuple[Path, Audit]]
 VOID = {"meta", "link", "input", "br", "img", "hr"}

@@ -8,10 +8,11 @@ from audit.config import RunConfig
 from audit.flagging import label_row
 from audit.results import Estimate, Finding, HeadFinding, ModelInfo
 from reports.figures.head_map import head_map_info
+from reports.glossary import GLOSSARY
 from reports.model_line import loaded_from, precision
 from reports.numbers import level
 from reports.output_rows import output_groups
-from reports.wording import GLOSSARY, LABELS, quantity
+from reports.wording import LABELS, quantity
 from tests.reports.sample_audit import empty_audit
 from tests.reports.sample_run import SELECTED
 
