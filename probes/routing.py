@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -87,17 +87,16 @@ def stock(net: PreTrainedModel, attention: str | None = None) -> Iterator[str]:
     Returns:
         The name of the stock attention.
     """
-    restore: Callable[[], Any]
-    if through_interface(net):
-        name, own = interface_names(net)
-        own = attention or own
-        net.set_attn_implementation(own)
-        restore = lambda: net.set_attn_implementation(name)  # noqa: E731
-    else:
-        own = "eager"
+    if not through_interface(net):
         detach(net)
-        restore = lambda: attach(net)  # noqa: E731
+        try:
+            yield "eager"
+        finally:
+            attach(net)
+        return
+    name, own = interface_names(net)
+    net.set_attn_implementation(attention or own)
     try:
-        yield own
+        yield attention or own
     finally:
-        restore()
+        net.set_attn_implementation(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,12 +47,14 @@ def spread(words_: tuple[Word, ...], wanted: npt.NDArray[np.bool_], causal: bool
     return attention
 
 
-def surveyed(make: object, *, causal: bool = True, ends: bool = False) -> PatternRecord:
+def surveyed(
+    make: Callable[[tuple[Word, ...]], Sequence[Array]], *, causal: bool = True, ends: bool = False
+) -> PatternRecord:
     """Survey heads ``[1, H]`` that ``make`` writes for each text."""
     survey = Survey(causal)
     for text in TEXTS:
         _, _, found = read(text, ends=ends)
-        survey.add(np.stack(make(found))[None], found)  # type: ignore[operator]
+        survey.add(np.stack(make(found))[None], found)
     return survey.record("self")
 
 
@@ -61,11 +64,8 @@ def planted(found: tuple[Word, ...], causal: bool) -> list[Array]:
     text = [word.text.lower() for word in found]
     letters = [not word.special and word.text[0].isalnum() for word in found]
 
-    def where(rule: object) -> npt.NDArray[np.bool_]:
-        seen = [
-            [(k <= q or not causal) and bool(rule(q, k)) for k in range(size)]  # type: ignore[operator]
-            for q in range(size)
-        ]
+    def where(rule: Callable[[int, int], bool]) -> npt.NDArray[np.bool_]:
+        seen = [[(k <= q or not causal) and rule(q, k) for k in range(size)] for q in range(size)]
         return np.array(seen)
 
     rules = (

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from audit.cli import main
-from audit.config import Check, RunConfig
+from audit.config import RunConfig
 from audit.heads import analyse_heads
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
-from audit.power import Components, Design, smallest_design, variance_components
+from audit.power import Components, Design, Growth, smallest_design, variance_components
 from audit.power_plan import power_needs
 from audit.store import RunFolder
 from tests.audit.simulated import CARRIER, simulate, simulate_outputs
@@ -67,12 +67,13 @@ def test_where_neither_factor_matters_the_test_is_conservative_and_the_plan_a_li
 
 def test_the_smallest_design_is_enough_and_one_less_is_not() -> None:
     start = Design(20, 20, 6)
-    for growth, threshold in (("templates", 0.46), ("items", 0.45), ("both", 0.2)):
-        found = smallest_design(TRUE, start, threshold, ALPHA, POWER, growth)  # type: ignore[arg-type]
+    cases: tuple[tuple[Growth, float], ...] = (("templates", 0.46), ("items", 0.45), ("both", 0.2))
+    for growth, threshold in cases:
+        found = smallest_design(TRUE, start, threshold, ALPHA, POWER, growth)
         assert found is not None
         assert TRUE.detectable(found, ALPHA, POWER) <= threshold
         size = found.items if growth == "items" else found.templates
-        less = start.grown(growth, size - 1)  # type: ignore[arg-type]
+        less = start.grown(growth, size - 1)
         assert TRUE.detectable(less, ALPHA, POWER) > threshold
 
 
@@ -88,16 +89,11 @@ def test_more_templates_do_not_help_against_items_that_vary() -> None:
 
 # --- from tables to needs --------------------------------------------------------------------------
 
-CHECKS = tuple(
-    Check(id=measure, measure=measure, at_most=limit, set_by="t", reason="t", date="2026-01-01")  # type: ignore[arg-type]
-    for measure, limit in (
-        ("flagged_heads", 0),
-        ("total_effect", 0.1),
-        ("pct_stereotype", 0.6),
-        ("likelihood_diff", 1),
-    )
+LIMITS = {"flagged_heads": 0, "total_effect": 0.1, "pct_stereotype": 0.6, "likelihood_diff": 1}
+SET = {"set_by": "t", "reason": "t", "date": "2026-01-01"}
+CONFIG = RunConfig.model_validate(
+    {"checks": [{"id": name, "measure": name, "at_most": limit, **SET} for name, limit in LIMITS.items()]}
 )
-CONFIG = RunConfig(checks=CHECKS)
 
 
 def planned_pairs(rows: list[dict[str, object]]) -> list[Pair]:
@@ -107,7 +103,7 @@ def planned_pairs(rows: list[dict[str, object]]) -> list[Pair]:
     return [
         Pair(
             *(str(row[name]) for name in ("suite", "pair_id", "axis")),
-            row["kind"],  # type: ignore[arg-type]
+            "control" if row["kind"] == "control" else "treatment",
             None,
             *(str(row[name]) for name in ("cluster", "item")),
             0,
@@ -128,7 +124,7 @@ def test_needs_begin_with_what_the_analysis_says_it_can_find() -> None:
     outputs = simulate_outputs(tables.pairs, 0.3, seed=6)
     frames = {"pairs": tables.pairs, "outputs": outputs, "heads": tables.heads}
     needs = power_needs(planned_pairs(tables.pairs.to_dict("records")), frames, CONFIG)
-    assert [need.check for need in needs] == ["flagged_heads"] * 2 + [c.id for c in CHECKS[1:]]
+    assert [need.check for need in needs] == ["flagged_heads"] * 2 + list(LIMITS)[1:]
     worst, median, effect, share, size = needs
     biases = [e for f in analyse_heads(tables.pairs, tables.heads, CONFIG) for e in (f.bias, f.bias_next)]
     known = sorted(each.mde for each in biases if each.mde is not None)

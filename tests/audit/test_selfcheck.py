@@ -10,18 +10,19 @@ from scipy import stats
 
 from audit.cli import main
 from audit.planting import Planting
+from audit.results import Label
 from audit.selfcheck import Bar, Outcome, PlantedAudit, Share, tally
 from audit.selfcheck_summary import models_needed
 from tests.conftest import Told
 
-TRUTH = {(0, 0): "carries", (0, 1): "opposes", (1, 0): "moves", (1, 1): "acts"}
+TRUTH: dict[tuple[int, int], Label] = {(0, 0): "carries", (0, 1): "opposes", (1, 0): "moves", (1, 1): "acts"}
 
 
-def audit(flagged: set[tuple[int, int]], **labels: str) -> PlantedAudit:
+def audit(flagged: set[tuple[int, int]], **labels: Label) -> PlantedAudit:
     """An audit that names every planted head rightly but for the labels given as ``l0h1="none"``."""
-    named = {**TRUTH, (0, 2): "none", (1, 2): "none"}
+    named: dict[tuple[int, int], Label] = {**TRUTH, (0, 2): "none", (1, 2): "none"}
     named |= {(int(key[1]), int(key[3])): label for key, label in labels.items()}
-    return PlantedAudit(0, TRUTH, named, frozenset(flagged))  # type: ignore[arg-type]
+    return PlantedAudit(0, TRUTH, named, frozenset(flagged))
 
 
 def test_audits_are_counted_against_the_truth() -> None:

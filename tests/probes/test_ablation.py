@@ -10,10 +10,11 @@ import torch
 
 from audit.protocols import HeadChoice
 from probes.ablation import ablate
+from probes.branch import Kind
 from probes.perplexity import perplexities
 from tests.probes import tiny
 from tests.probes.test_branch import oracle
-from tests.probes.test_causal import CONFIG, log_odds, measure
+from tests.probes.test_causal import log_odds, measure
 
 BOTH = HeadChoice(frozenset({(0, 1), (2, 3)}), frozenset({(1, 0)}))
 
@@ -80,7 +81,7 @@ def test_a_pair_that_cannot_be_intervened_on_says_why() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["zero", "uniform"])
-def test_perplexity_of_edited_heads_equals_whole_texts_edited_by_hand(kind: str) -> None:
+def test_perplexity_of_edited_heads_equals_whole_texts_edited_by_hand(kind: Kind) -> None:
     model = tiny.decoder()
     texts = ["The doctor told the nurse .", "On Monday the engineer asked a question ."]
     chosen = frozenset({(0, 1), (2, 3)})
@@ -101,7 +102,6 @@ def test_perplexity_of_edited_heads_equals_whole_texts_edited_by_hand(kind: str)
             total += float(scores.gather(-1, ids[0, 1:, None]).sum())
             count += ids.shape[1] - 1
         expected.append(math.exp(-total / count))
-    found = perplexities(model, texts, [chosen, frozenset({(1, 1)})], kind)  # type: ignore[arg-type]
+    found = perplexities(model, texts, [chosen, frozenset({(1, 1)})], kind)
     assert found[:2] == pytest.approx(expected, rel=1e-4)
     assert len(set(found.round(3))) == 3
-    assert CONFIG.min_nie > 0

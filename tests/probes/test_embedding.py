@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,9 @@ def measured(model: LoadedModel, suite: Suite) -> list[EmbeddingRecord]:
 
 
 @pytest.mark.parametrize("make", [tiny.decoder, encoder], ids=["decoder", "encoder"])
-def test_hidden_states_are_those_of_the_model_run_alone(make: object) -> None:
+def test_hidden_states_are_those_of_the_model_run_alone(make: Callable[[], LoadedModel]) -> None:
     """*hairdresser* has two tokens; the other words one. No padding, one text at a time, stock attention."""
-    model = make()  # type: ignore[operator]
+    model = make()
     found = word_vectors(model, ["nurse", "hairdresser"], ["input", 0, 2, "last"], SENTENCES)
     model.net.set_attn_implementation("sdpa")
     for index, word in enumerate(("nurse", "hairdresser")):
@@ -97,7 +98,12 @@ def test_records_hold_what_the_suite_asks_for(suite: Suite) -> None:
 
 def test_a_suite_that_asks_for_nothing_costs_nothing(suite: Suite) -> None:
     model = words_model()
-    model.net = None  # type: ignore[assignment]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was run")
+
+    model.net.register_forward_pre_hook(refuse)
+    model.net.base_model.register_forward_pre_hook(refuse)
     assert measured(model, suite.model_copy(update={"associations": (), "projections": ()})) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ import transformers
 
 from audit.config import RunConfig
 from audit.errors import MeasurementError
-from audit.lint_texts import read_document
 from audit.loader import ROOT
 from audit.mentions import spans_of_words
 from audit.patterns import PATTERNS, pattern_table
 from audit.records import PatternRecord
+from audit.yaml_lines import read_document
 from probes.load import load
 from probes.model import LoadedModel
 from probes.patterns import PatternsProbe, neutral_texts
@@ -68,8 +69,8 @@ def test_the_survey_covers_every_head() -> None:
 
 
 @pytest.mark.parametrize("make", [tiny.decoder, encoder], ids=["decoder", "encoder"])
-def test_heads_that_see_nothing_are_bags_of_words(make: object) -> None:
-    model = make()  # type: ignore[operator]
+def test_heads_that_see_nothing_are_bags_of_words(make: Callable[[], LoadedModel]) -> None:
+    model = make()
     flatten(model.net)
     record = surveyed(model)
     assert set(record.types.ravel()) == {"bag_of_words"}
