@@ -22,6 +22,8 @@ from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]
 
+#: Effects of all heads of a layer, or of the model, exchanged together; told at arm_a.
+_SCOPES = re.compile(r"(nie|nde)_(layer:\d+|model)")
 _KEY = ["suite", "pair_id", "arm"]
 _SHARE_NOTE = "interval: Wilson on the effective number of pairs; p: the units' shares against ½"
 _CHANGE_NOTE = "interval: Wilson on the effective number of pairs; described, not tested"
@@ -80,7 +82,9 @@ def output_findings(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfi
     continuations differ in more than the arm's own words. ``generation_length``: words, arm_a -
     arm_b. With a group: the mean of that group's texts. ``total_effect_ratio``: `exp(TE) - 1` (Vig
     et al. 2020), also over the pairs that their filter keeps. Where pairs have several axes,
-    ``likelihood_diff`` and ``pct_stereotype`` are also given for each, with the axis as group.
+    ``likelihood_diff`` and ``pct_stereotype`` are also given for each, with the axis as group. ``nie_model``,
+    ``nde_model``, ``nie_layer:L`` and ``nde_layer:L`` (nats): effects through, and past, all attention of the
+    model or of a layer (Vig et al. 2020), where the effects of all heads were wanted.
 
     Args:
         pairs: ``pairs.parquet``.
@@ -107,6 +111,7 @@ def _contrast_findings(
         return
     yield from _overall(contrast)
     yield from _by_group(contrast)
+    yield from _through_attention(contrast, outputs)
     axes = pairs.loc[chosen, "axis"]
     for axis in axes.unique() if axes.nunique() > 1 else ():
         part = _contrast(pairs, chosen & (pairs["axis"] == axis).to_numpy(dtype=bool), outputs, config)
@@ -163,6 +168,16 @@ def _sentences(contrast: _Contrast, group: str | None = None) -> Iterator[Findin
     distance = contrast.mean(np.abs(likelihood), "no log-likelihood in both arms", tested=False)
     yield contrast.finding("likelihood_diff", distance, group)
     yield contrast.finding("pct_stereotype", _stereotype(contrast, effect, likelihood), group)
+
+
+def _through_attention(contrast: _Contrast, outputs: pd.DataFrame) -> Iterator[Finding]:
+    """Effects that pass through whole layers and through all attention, where they were measured."""
+    measured = sorted(name for name in outputs["measure"].unique() if _SCOPES.match(name))
+    for name in measured:
+        of_pair = _looked_up(contrast.pairs, outputs, name, "a", "value")
+        values = pd.to_numeric(of_pair).to_numpy(dtype=np.float64, na_value=np.nan)
+        if not np.isnan(values).all():
+            yield contrast.finding(name, contrast.mean(values, "not measured", tested=False))
 
 
 def _ratio_form(contrast: _Contrast, ratio: Array, missing: str) -> Iterator[Finding]:

@@ -92,10 +92,11 @@ def _tried(
         return {"reason": _NONE}
     heads = int(tables["heads"]["head"].max()) + 1
     sets = (choice, *random_choices(choice, heads, config.ablation.sets, config.seed))
-    fall = _fall(probe, model, [by_id[name] for name in halves.trying], sets)
+    fall, tried = _fall(probe, model, [by_id[name] for name in halves.trying], sets)
     cost = probe.perplexity(model, sets[: 1 + config.ablation.priced])
     shares = fall.random_shares
     return {
+        "trying": tried,
         "heads": tuple(sorted(choice.pronoun or ())),
         "heads_next": tuple(sorted(choice.next or ())),
         "total_effect": fall.total_effect,
@@ -111,11 +112,13 @@ def _tried(
     }
 
 
-def _fall(probe: InterventionProbe, model: Model, pairs: Sequence[Pair], sets: Sequence[HeadChoice]) -> Fall:
-    """Total effects over the trying pairs, unedited, with the chosen heads and with each random set."""
+def _fall(
+    probe: InterventionProbe, model: Model, pairs: Sequence[Pair], sets: Sequence[HeadChoice]
+) -> tuple[Fall, int]:
+    """Mean total effects of the trying pairs, unedited, chosen heads, each random set; and how many pairs."""
     tried = list(probe.ablate(model, pairs, sets))
     known = [found.log_odds for found in tried if found.log_odds is not None]
     if not known:
         raise MeasurementError(tried[0].reason or "no pair could be intervened on")
     effects = np.stack([y[:, 0] - y[:, 1] for y in known]).mean(axis=0)
-    return Fall(float(effects[0]), float(effects[1]), effects[2:])
+    return Fall(float(effects[0]), float(effects[1]), effects[2:]), len(known)

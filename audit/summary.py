@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from audit.held_out import told
 from audit.limits import DECIDED_AGAIN
 from audit.results import Audit, CheckResult, HeadFinding, ModelInfo, Verdict
 from audit.store import RunFolder
@@ -39,6 +40,7 @@ def print_summary(done: RunFolder) -> None:
         console.print(_checks(audit.gate.checks))
         _print_other_reasons(console, audit)
     _print_heads(console, audit)
+    _print_held_out(console, audit)
     _print_embeddings(console, audit)
     console.print(_coverage(audit), style="dim")
     report = done.path / "report.html"
@@ -128,6 +130,13 @@ def _print_heads(console: Console, audit: Audit) -> None:
     if habits:
         console.print(f"on neutral text: {', '.join(habits)}", style="dim")
     console.print()
+
+
+def _print_held_out(console: Console, audit: Audit) -> None:
+    for result in audit.held_out:
+        console.print(f"held out: {told(result)}")
+    if audit.held_out:
+        console.print()
 
 
 def _print_embeddings(console: Console, audit: Audit) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from audit.held_out import told
 from audit.results import Audit, CheckResult, Verdict
 from reports import model_line, numbers, wording
 from reports.coverage_rows import UndefinedRow, undefined_rows
@@ -108,6 +109,7 @@ def render_page(run: FinishedRun) -> str:
         audit=run.audit,
         words=wording,
         glossary=GLOSSARY,
+        held_out=told,
         loaded_from=model_line.loaded_from(run.audit.model),
         precision=model_line.precision(run.audit.model),
         style=Markup(style),

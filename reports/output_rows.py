@@ -47,7 +47,8 @@ def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
     A control with a contrast of its own (a neutral swap such as weekdays) is shown with every contrast of its
     suite, for that is what it is compared with.
     """
-    findings = list(findings)
+    # Effects of single layers are for tables, not for reading one by one.
+    findings = [finding for finding in findings if ":" not in finding.measure]
     contrasts = dict.fromkeys((f.suite, f.contrast) for f in findings if f.control is None)
     groups = []
     for suite, contrast in contrasts or dict.fromkeys((f.suite, f.contrast) for f in findings):

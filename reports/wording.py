@@ -51,6 +51,18 @@ MEASURES: Final[dict[str, Measure]] = {
         "0 means no difference.",
         signed=True,
     ),
+    "nie_model": Measure(
+        "Effect that passes through attention",
+        "nats",
+        "What is left of the total effect when only the attention rows of all heads change.",
+        signed=True,
+    ),
+    "nde_model": Measure(
+        "Effect that passes attention by",
+        "nats",
+        "What is left of the total effect when all attention rows stay as they were.",
+        signed=True,
+    ),
     "total_effect_ratio": Measure(
         "Total effect as a ratio",
         "",
