@@ -124,5 +124,5 @@ def conclude(
         held_out=held_out,
         gate=gate,
         waivers=waivers,
-        limits=limits_of(config, coverage, agreed),
+        limits=limits_of(config, coverage, findings, agreed),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from audit.agreement import Agreement, departures
 from audit.config import RunConfig
-from audit.results import Coverage, Limit
+from audit.results import Coverage, Finding, Limit
 
 #: The limit that tells how a later decision departs from the run.
 DECIDED_AGAIN = "decided-again"
@@ -40,12 +42,18 @@ _EMBEDDINGS = Limit(
 )
 
 
-def limits_of(config: RunConfig, coverage: Coverage, agreed: Agreement | None = None) -> tuple[Limit, ...]:
+def limits_of(
+    config: RunConfig,
+    coverage: Coverage,
+    findings: Sequence[Finding] = (),
+    agreed: Agreement | None = None,
+) -> tuple[Limit, ...]:
     """The limits of the method, and of this run.
 
     Args:
         config: what was decided with.
         coverage: what was measured.
+        findings: what was found.
         agreed: what the run was made with, when it is decided again.
     """
     here: list[Limit] = []
@@ -72,4 +80,17 @@ def limits_of(config: RunConfig, coverage: Coverage, agreed: Agreement | None = 
         here.append(
             Limit(id="coverage", text=f"{left_out} of {coverage.planned} planned pairs were not measured.")
         )
-    return (*_ALWAYS, *here)
+    return (*_ALWAYS, *here, *_single_levels(findings))
+
+
+def _single_levels(findings: Sequence[Finding]) -> Iterator[Limit]:
+    """Intervals over one factor only: nothing is known of other templates, or of other items."""
+    told: dict[str, None] = {}
+    for found in findings:
+        if found.contrast is None or found.control or found.ci_low is None:
+            continue
+        for count, noun in ((found.clusters, "template"), (found.items, "item")):
+            if count == 1:
+                where = f"{found.suite}, {'/'.join(found.contrast)}"
+                told[f"{where}: one {noun} only. Its figures hold for this {noun}; others may differ."] = None
+    yield from (Limit(id="one-level", text=text) for text in told)
