@@ -70,7 +70,7 @@ MEASURES: Final[dict[str, Measure]] = {
         signed=True,
     ),
     "total_effect_ratio_filtered": Measure(
-        "The same, for pairs chosen by their outcome",
+        "Total effect as a ratio, of pairs chosen by their outcome",
         "",
         "Only for comparison with Vig et al. (2020): such a choice alone makes a mean above 0.",
         signed=True,
