@@ -202,6 +202,7 @@ def _pair(loaded: LoadedSuite, origin: _Origin, a: Written, b: Written, ending: 
         referents=_two(written.referents or origin.candidates) if written else None,
         gold=written.gold if written else None,
         attributes=written.attributes if written else {},
+        task=loaded.suite.task,
     )
 
 

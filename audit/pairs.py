@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from audit.suite import Task
+
 Kind = Literal["treatment", "control"]
 Span = tuple[int, int]
 
@@ -64,6 +66,7 @@ class Pair:
         referents: the two persons that the pronoun may stand for, if the suite names them.
         gold: the one of them that it does stand for, if that is known.
         attributes: what a public data set says of the pair.
+        task: what the model is asked to do.
     """
 
     suite: str
@@ -84,6 +87,7 @@ class Pair:
     referents: tuple[str, str] | None = None
     gold: str | None = None
     attributes: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    task: Task = "completion"
 
     @property
     def contrast(self) -> tuple[str, str]:
