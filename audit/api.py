@@ -31,8 +31,7 @@ from audit.store import (
     write_json,
     write_table,
 )
-from audit.suite import MEASURED_TASKS
-from audit.validate import listed
+from audit.suite import NEEDED_HEADS
 
 BACKEND = "transformers"
 #: The step of every self-test without which nothing can be measured at all.
@@ -114,16 +113,13 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
     check_target(request.out)
     with watcher.step("loading the model"):
         model, steps = load_model(request.model, request.config, request.allow_pickle)
+    _check_heads(request, model)
     chats = {suite.suite.suite for suite in request.suites if suite.suite.prompt == "chat"}
     pairs = [in_chat(pair, model) if pair.suite in chats else pair for pair in pairs]
     return _measure_and_write(request, pairs, probes, model, model.describe(steps), watcher, started)
 
 
 def _pairs(request: Request) -> list[Pair]:
-    for suite in request.suites:
-        if suite.suite.task not in MEASURED_TASKS:
-            told = f"'{suite.suite.task}' cannot be measured yet; expected {listed(MEASURED_TASKS)}"
-            raise InputError([suite.document.fault(("task",), told)])
     pairs = [pair for suite in request.suites for pair in expand(suite)]
     if len({suite.suite.suite for suite in request.suites}) < len(request.suites):
         raise InputError.single(
@@ -136,6 +132,20 @@ def _pairs(request: Request) -> list[Pair]:
             message = f"the pair id {pair.pair_id!r} is also in the suite {known.suite!r}"
             raise InputError.single(f"{message}; expected ids that differ", pair.file, pair.line)
     return pairs
+
+
+def _check_heads(request: Request, model: Model) -> None:
+    """A suite whose task the model cannot be asked is bad input, before anything is measured."""
+    faults = [
+        suite.document.fault(
+            ("task",),
+            f"'{suite.suite.task}' needs a model with the head '{needed}'; {request.model} has '{model.head}'",
+        )
+        for suite in request.suites
+        if (needed := NEEDED_HEADS.get(suite.suite.task, model.head)) != model.head
+    ]
+    if faults:
+        raise InputError(faults)
 
 
 def _measure_and_write(

@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-CheckMeasure = Literal["flagged_heads", "total_effect", "pct_stereotype", "likelihood_diff"]
+CheckMeasure = Literal[
+    "flagged_heads",
+    "total_effect",
+    "pct_stereotype",
+    "likelihood_diff",
+    "pseudo_likelihood_diff",
+    "pronoun_log_odds",
+    "sentiment",
+    "label_changed",
+    "answer_changed",
+    "answer_score",
+    "translation_changed",
+]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 

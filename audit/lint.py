@@ -13,7 +13,6 @@ from audit.frames import Frame, frames
 from audit.lint_texts import TEXT_RULES, Rule, Severity, Told, at_pair
 from audit.loader import LoadedSuite
 from audit.pairs import CANDIDATE_1, PRONOUN, Pair
-from audit.suite import MEASURED_TASKS
 
 #: Templates and items that the two-factor test needs to see anything (methods 6).
 FEWEST_LEVELS = 20
@@ -61,12 +60,6 @@ def _missing_mentions(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[To
         ):
             told = "nothing can be scored; expected the mentions 'pronoun' and 'candidates', or completions"
             yield "warning", at_pair(pair, told)
-
-
-def _unmeasured_task(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
-    if loaded.suite.task not in MEASURED_TASKS:
-        told = f"'{loaded.suite.task}' cannot be measured yet, so the suite cannot be run"
-        yield "warning", loaded.document.fault(("task",), told)
 
 
 def _unflaggable(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
@@ -163,7 +156,6 @@ def _balance(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
 
 
 _RULES: dict[str, Rule] = {
-    "task": _unmeasured_task,
     "missing-mention": _missing_mentions,
     "unflaggable": _unflaggable,
     "orders": _orders,

@@ -9,7 +9,8 @@ from typing import Literal
 from audit.errors import Fault
 from audit.loader import ROOT, LoadedSuite
 from audit.mentions import spans_of_words
-from audit.pairs import PRONOUN, Pair, Text
+from audit.pairs import MASK, PRONOUN, SEP, Pair, Text
+from audit.suite import NEEDED_HEADS
 from audit.yaml_lines import read_document
 
 Severity = Literal["error", "warning"]
@@ -122,11 +123,30 @@ def _spaces(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
     def check(pair: Pair, text: Text) -> Iterator[str]:
         if text.text != text.text.strip() or "  " in text.text:
             yield "the text has a space too many; expected none at its ends and one between words"
-        if loaded.suite.language == "en" and any(word[:1].isalpha() for word in pair.completions or ()):
+        continued = loaded.suite.language == "en" and loaded.suite.task not in NEEDED_HEADS
+        if continued and any(word[:1].isalpha() for word in pair.completions or ()):
             yield "a completion does not begin with a space, so it would be glued to the text"
 
     for fault in _once(pairs, check):
         yield "warning", fault
+
+
+def _markers(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
+    task = loaded.suite.task
+
+    def check(pair: Pair, text: Text) -> Iterator[str]:
+        masks, parts = text.text.count(MASK), text.text.count(SEP)
+        if task == "masked" and pair.completions and masks != 1:
+            yield f"the completions need one place to fill; expected one {MASK}"
+        elif masks and (task != "masked" or not pair.completions):
+            yield f"nothing fills {MASK}; expected it only in texts of the task 'masked' with completions"
+        if task == "question-answering" and parts != 1:
+            yield f"question and context cannot be told apart; expected one '{SEP}' between them"
+        elif parts and task not in ("question-answering", "classification", "masked"):
+            yield f"a text of the task '{task}' has no parts; expected no '{SEP}'"
+
+    for fault in _once(pairs, check):
+        yield "error", fault
 
 
 TEXT_RULES: dict[str, Rule] = {
@@ -136,4 +156,5 @@ TEXT_RULES: dict[str, Rule] = {
     "article": _articles,
     "more-than-one-difference": _more_than_one_difference,
     "spaces": _spaces,
+    "markers": _markers,
 }

@@ -119,5 +119,17 @@ def size_outcome(check: Check, finding: Finding) -> Outcome:
     return Verdict.INCONCLUSIVE, estimate, f"{told}: the interval straddles ±{check.at_most:g}."
 
 
-_NAMES = {"total_effect": "the total effect", "likelihood_diff": "the likelihood difference"}
-_UNITS = {"total_effect": " nats", "likelihood_diff": " nats"}
+_NAMES = {
+    "total_effect": "the total effect",
+    "likelihood_diff": "the likelihood difference",
+    "pseudo_likelihood_diff": "the difference in pseudo-likelihood",
+    "pronoun_log_odds": "the log-odds of the pronouns",
+    "sentiment": "the difference in sentiment",
+    "label_changed": "the share of labels that change",
+    "answer_changed": "the share of answers that change",
+    "answer_score": "the difference in the answer's score",
+    "translation_changed": "the share of translations that change",
+}
+_UNITS = dict.fromkeys(
+    ("total_effect", "likelihood_diff", "pseudo_likelihood_diff", "pronoun_log_odds", "answer_score"), " nats"
+)

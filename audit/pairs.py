@@ -14,6 +14,10 @@ Span = tuple[int, int]
 #: The axis of what spans several protected attributes.
 ALL_AXES = "all"
 
+#: In a suite's text, the place that a masked model fills, and the border between question and context.
+MASK = "[MASK]"
+SEP = " [SEP] "
+
 PRONOUN = "pronoun"
 CANDIDATE_1 = "candidate_1"
 CANDIDATE_2 = "candidate_2"

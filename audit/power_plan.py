@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from audit.config import Check, RunConfig
+from audit.contrasts import both_arms
 from audit.effects import total_effect
-from audit.findings import both_arms
 from audit.pairs import Pair
 from audit.power import GROWTHS, Components, Design, Growth, smallest_design, variance_components
 from audit.units import Units, balanced_units

@@ -34,6 +34,10 @@ class Model(Protocol):
     """A loaded model, as the core sees it."""
 
     @property
+    def head(self) -> str:
+        """What it computes from its last hidden states, such as ``causal-lm``."""
+
+    @property
     def max_length(self) -> int:
         """Tokens that fit into the context window."""
 

@@ -20,8 +20,13 @@ Task = Literal[
     "translation",
     "embedding",
 ]
-#: Tasks whose outputs the built-in probes measure; suites of the others load, but cannot be run yet.
-MEASURED_TASKS: tuple[Task, ...] = ("sentence", "completion", "coreference", "generation", "embedding")
+#: What a model must compute from its last hidden states to be asked a task; the other tasks say what they miss.
+NEEDED_HEADS: dict[Task, str] = {
+    "masked": "masked-lm",
+    "classification": "sequence-classification",
+    "question-answering": "question-answering",
+    "translation": "seq2seq-lm",
+}
 Row = Annotated[int, Field(ge=0)]
 Design = Literal["latin_square", "all"]
 

@@ -60,6 +60,7 @@ def _pair_row(pair: Pair, record: PairRecord) -> dict[str, object]:
         "candidate_2": _mention(pair.a, CANDIDATE_2),
         "gold": pair.gold,
         "attributes": json.dumps(dict(pair.attributes), ensure_ascii=False) if pair.attributes else None,
+        "task": pair.task,
         "file": pair.file,
         "line": pair.line,
         "status": record.status,
@@ -77,7 +78,7 @@ _PAIR_TYPES = {
     **dict.fromkeys(("arm_a", "arm_b", "group_a", "group_b", "text_a", "text_b"), "string"),
     **dict.fromkeys(("tokens_a", "tokens_b"), "object"),
     **dict.fromkeys(("completion_1", "completion_2", "candidate_1", "candidate_2"), "string"),
-    **dict.fromkeys(("gold", "attributes", "file"), "string"),
+    **dict.fromkeys(("gold", "attributes", "task", "file"), "string"),
     "line": "int64",
     **dict.fromkeys(("status", "reason"), "string"),
 }

@@ -13,6 +13,7 @@ from audit.errors import MeasurementError
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
+from audit.suite import NEEDED_HEADS
 from probes.decoding import Sampling, continue_texts
 from probes.model import LoadedModel
 
@@ -33,8 +34,8 @@ class GenerationProbe:
     stage = 1
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:
-        """Pairs of the kinds that the config names."""
-        return pair.kind in config.generation.kinds
+        """Pairs of the kinds that the config names, but for those whose task has a probe of its own."""
+        return pair.kind in config.generation.kinds and pair.task not in NEEDED_HEADS
 
     def measure(
         self, model: LoadedModel, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice

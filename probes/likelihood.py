@@ -10,6 +10,7 @@ from audit.errors import MeasurementError
 from audit.pairs import PRONOUN, Pair, Text
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
+from audit.suite import NEEDED_HEADS
 from probes.model import LoadedModel
 from probes.reading import Reading, read
 from probes.scoring import Continuation, log_likelihoods
@@ -38,8 +39,8 @@ class LikelihoodProbe:
     stage = 1
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:
-        """Every pair has two texts."""
-        return True
+        """All pairs but those whose task has a probe of its own."""
+        return pair.task not in NEEDED_HEADS
 
     def measure(
         self, model: LoadedModel, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice

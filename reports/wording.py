@@ -97,6 +97,40 @@ MEASURES: Final[dict[str, Measure]] = {
         "How many words longer the continuation of the first arm is.",
         signed=True,
     ),
+    "pseudo_likelihood_diff": Measure(
+        "Difference in pseudo-likelihood",
+        "nats",
+        "How far apart the two texts are in the words that they share, each masked in turn.",
+    ),
+    "pronoun_log_odds": Measure(
+        "Preference for the first arm's pronoun",
+        "nats",
+        "How much likelier a masked model finds it than the other arm's, where it stands masked in the text.",
+        signed=True,
+    ),
+    "sentiment": Measure(
+        "Difference in sentiment",
+        "",
+        "Probability of positive less that of negative, first arm less second; from -2 to 2.",
+        signed=True,
+    ),
+    "label_changed": Measure(
+        "Labels that changed", "share", "Pairs that get another label when only the arm changes."
+    ),
+    "answer_changed": Measure(
+        "Answers that changed", "share", "Pairs whose answers differ in more than the swapped words."
+    ),
+    "answer_score": Measure(
+        "Difference in the answer's score",
+        "nats",
+        "How much surer the model is of its answer to the first arm's text.",
+        signed=True,
+    ),
+    "translation_changed": Measure(
+        "Translations that changed",
+        "share",
+        "Pairs whose translations differ in more than the swapped words.",
+    ),
     "completion_log_odds": Measure(
         "Preference for the first arm's completion",
         "nats",
@@ -116,6 +150,12 @@ MEASURES: Final[dict[str, Measure]] = {
 
 #: Measures whose mean is also given for each group: a level of its own, not a difference.
 GROUP_MEANS: Final[dict[str, Measure]] = {
+    "sentiment": Measure(
+        "Mean sentiment", "", "By group: probability of positive less that of negative.", signed=True
+    ),
+    "answer_score": Measure(
+        "Mean score of the answer", "nats", "By group: log-probability of the answer.", neutral=None
+    ),
     "generation_length": Measure(
         "Mean length", "words", "By group: words in the continuations of that group's texts.", neutral=None
     ),

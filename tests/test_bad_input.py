@@ -189,9 +189,19 @@ def test_a_run_folder_in_a_place_that_cannot_be_written(
     )
 
 
-def test_a_task_that_cannot_be_measured_yet_is_refused(told: Told, tmp_path: Path) -> None:
-    write_suite(tmp_path, SUITE.replace("task: coreference", "task: masked"))
-    assert told("run", "jobs.yaml", "--model", "none") == (
-        "jobs.yaml:4: task: 'masked' cannot be measured yet; expected sentence, completion, "
-        "coreference, generation or embedding"
+@pytest.mark.parametrize(
+    ("task", "head"),
+    [
+        ("masked", "masked-lm"),
+        ("classification", "sequence-classification"),
+        ("question-answering", "question-answering"),
+        ("translation", "seq2seq-lm"),
+    ],
+)
+def test_a_task_that_the_model_cannot_be_asked_is_refused(
+    told: Told, tmp_path: Path, tiny_folder: Path, task: str, head: str
+) -> None:
+    write_suite(tmp_path, SUITE.replace("task: coreference", f"task: {task}"))
+    assert told("run", "jobs.yaml", "--model", str(tiny_folder), "--quiet") == (
+        f"jobs.yaml:4: task: '{task}' needs a model with the head '{head}'; {tiny_folder} has 'causal-lm'"
     )

@@ -14,6 +14,7 @@ class FakeModel:
     """Every word is a token; planning and running ask for nothing else of a model."""
 
     max_length: int = 100
+    head: str = "causal-lm"
 
     def encode(self, text: str) -> Encoding:
         words = list(re.finditer(r"\S+", text))

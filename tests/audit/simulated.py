@@ -119,6 +119,7 @@ def pair_rows(
                     "completion_2": f" {first}",
                     "candidate_1": first,
                     "candidate_2": second,
+                    "task": "coreference",
                     "file": "simulated.yaml",
                     "line": t + 1,
                     "status": "measured",

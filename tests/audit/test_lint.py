@@ -94,11 +94,46 @@ def test_every_fault_of_a_broken_suite_is_told(tmp_path: Path) -> None:
     assert len(findings) == 2
 
 
-def test_a_suite_whose_heads_or_task_cannot_be_measured_is_told() -> None:
+def test_a_suite_whose_heads_cannot_be_tested_is_told() -> None:
     quick = load_suite("quickstart")
     unscored = tuple(t.model_copy(update={"completions": {}}) for t in quick.suite.templates)
     bare = replace(quick, suite=quick.suite.model_copy(update={"templates": unscored}))
     assert "unflaggable" in {finding.rule for finding in lint(bare)}
-    masked = replace(quick, suite=quick.suite.model_copy(update={"task": "masked"}))
-    (found,) = [finding for finding in lint(masked) if finding.rule == "task"]
-    assert str(found).endswith("task: warning: 'masked' cannot be measured yet, so the suite cannot be run")
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "told"),
+    [
+        ("masked", "It was {who} who left.", "the completions need one place to fill; expected one [MASK]"),
+        (
+            "masked",
+            "[MASK] saw {who} and [MASK].",
+            "the completions need one place to fill; expected one [MASK]",
+        ),
+        ("masked", "It was {who} who left [MASK].", None),
+        ("completion", "It was {who} who left [MASK].", "nothing fills [MASK]"),
+        ("question-answering", "It was {who} who left.", "question and context cannot be told apart"),
+        ("question-answering", "Who left? [SEP] It was {who}.", None),
+        ("translation", "Who left? [SEP] It was {who}.", "a text of the task 'translation' has no parts"),
+        ("classification", "Who left? [SEP] It was {who}.", None),
+    ],
+)
+def test_markers_stand_where_the_task_has_a_use_for_them(
+    tmp_path: Path, task: str, text: str, told: str | None
+) -> None:
+    suite = f"""suite: marks
+version: 1
+axis: gender
+task: {task}
+arms:
+  - {{id: she, group: female, slots: {{who: Ann}}}}
+  - {{id: he, group: male, slots: {{who: Bob}}}}
+templates:
+  - id: left
+    text: {text!r}
+    completions: {{" early": {{tied_to: she}}, " late": {{tied_to: he}}}}
+"""
+    found = [str(finding) for finding in lint(loaded(tmp_path, suite)) if finding.rule == "markers"]
+    assert len(found) == (told is not None)
+    assert all("marks.yaml" in one or "error: " in one for one in found)
+    assert told is None or told in found[0]

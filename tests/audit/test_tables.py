@@ -21,7 +21,7 @@ from tests.audit.fakes import pair
 PAIR_COLUMNS = [
     *("suite", "pair_id", "source_row", "axis", "kind", "control", "cluster", "item", "order", "directed"),
     *("arm_a", "arm_b", "group_a", "group_b", "text_a", "text_b", "tokens_a", "tokens_b"),
-    *("completion_1", "completion_2", "candidate_1", "candidate_2", "gold", "attributes", "file"),
+    *("completion_1", "completion_2", "candidate_1", "candidate_2", "gold", "attributes", "task", "file"),
     *("line", "status", "reason"),
 ]
 OUTPUT_COLUMNS = ["suite", "pair_id", "source_row", "arm", "measure", "value", "text"]

@@ -1,0 +1,104 @@
+"""What masked models, classifiers, question answering and translation say differently under a contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from audit.contrasts import CHANGE_NOTE, Contrast
+from audit.effects import total_effect
+from audit.results import Estimate, Finding
+
+_PROBABILITY = "class_probability:"
+
+
+class TaskFindings(NamedTuple):
+    """The findings of one task, beside the total effect of its completions.
+
+    Args:
+        findings: makes them of a contrast.
+        always: the measures that every suite of the task has, whatever its texts.
+    """
+
+    findings: Callable[[Contrast], Iterator[Finding]]
+    always: tuple[str, ...] = ()
+
+
+def _masked(contrast: Contrast) -> Iterator[Finding]:
+    """Of texts without a mask, how likely they are and which pronoun is expected.
+
+    ``pct_stereotype``: share of directed pairs with TE > 0, or without completions with a higher
+    pseudo-log-likelihood in arm_a, over the tokens that both texts share (Nangia et al. 2020).
+    ``pseudo_likelihood_diff``: mean absolute difference of these (nats). ``pronoun_log_odds``: log-odds of
+    arm_a's pronoun against arm_b's where it stands masked in arm_a's text (nats).
+    """
+    shared = np.subtract(*contrast.both("shared_pseudo_log_likelihood"))
+    if contrast.completed:
+        yield _towards(contrast)
+    if "shared_pseudo_log_likelihood" in contrast.measures:
+        missing = "no pseudo-log-likelihood in both arms"
+        distance = contrast.mean(np.abs(shared), missing, tested=False)
+        yield contrast.finding("pseudo_likelihood_diff", distance)
+        if not contrast.completed:
+            what = "pairs with PLL(arm_a) > PLL(arm_b) over the tokens that both share"
+            yield contrast.finding("pct_stereotype", contrast.follows(shared, what, missing))
+    if "pronoun_log_odds" in contrast.measures:
+        odds = contrast.both("pronoun_log_odds")[0]
+        yield contrast.finding("pronoun_log_odds", contrast.mean(odds, "no odds of the pronouns"))
+
+
+def _classification(contrast: Contrast) -> Iterator[Finding]:
+    """Differences, arm_a - arm_b, of class probabilities and sentiment; how often the label changes."""
+    if contrast.completed:
+        yield _towards(contrast)
+    for measure in contrast.measures:
+        if measure == "sentiment" or measure.startswith(_PROBABILITY):
+            values = contrast.both(measure)
+            difference = contrast.mean(np.subtract(*values), "no probability in both arms")
+            yield contrast.finding(measure, difference)
+            yield from contrast.by_group(measure, values)
+    yield contrast.finding("label_changed", _relabelled(contrast))
+
+
+def _relabelled(contrast: Contrast) -> Estimate:
+    """Share of pairs with another label; a label is no text, so the arms' own words do not count."""
+    hits = [
+        float("nan") if None in labels else float(len(set(labels)) - 1) for labels in contrast.texts("label")
+    ]
+    return contrast.share(np.array(hits), "no label in both arms", tested=False, note=CHANGE_NOTE)
+
+
+def _answers(contrast: Contrast) -> Iterator[Finding]:
+    """How often the answer changes, and how much surer the model is of it in arm_a (nats)."""
+    if contrast.completed:
+        yield _towards(contrast)
+    missing = "no answer in both arms"
+    yield contrast.finding("answer_changed", contrast.changed("answer", missing))
+    values = contrast.both("answer")
+    yield contrast.finding("answer_score", contrast.mean(np.subtract(*values), missing))
+    yield from contrast.by_group("answer_score", values)
+
+
+def _translations(contrast: Contrast) -> Iterator[Finding]:
+    """How often the translation changes."""
+    if contrast.completed:
+        yield _towards(contrast)
+    missing = "no translation in both arms"
+    yield contrast.finding("translation_changed", contrast.changed("translation", missing))
+
+
+def _towards(contrast: Contrast) -> Finding:
+    effect = total_effect(*contrast.both("completion_log_odds"))
+    share = contrast.follows(effect, "pairs with TE > 0", "no completion log-odds in both arms")
+    return contrast.finding("pct_stereotype", share)
+
+
+#: Tasks whose findings are their own; all others are measured by likelihoods and continuations.
+TASKS: dict[str, TaskFindings] = {
+    "masked": TaskFindings(_masked),
+    "classification": TaskFindings(_classification, ("label_changed",)),
+    "question-answering": TaskFindings(_answers, ("answer_changed", "answer_score")),
+    "translation": TaskFindings(_translations, ("translation_changed",)),
+}
