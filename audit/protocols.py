@@ -23,11 +23,13 @@ class Encoding:
         ids: token ids, special tokens included.
         tokens: the same as readable strings (spaces shown as spaces).
         offsets: character span of each token; ``(0, 0)`` for special tokens.
+        types: of a text of two parts, which part each token is of, where the tokenizer tells; else empty.
     """
 
     ids: tuple[int, ...]
     tokens: tuple[str, ...]
     offsets: tuple[Span, ...]
+    types: tuple[int, ...] = ()
 
 
 class Model(Protocol):

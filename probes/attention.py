@@ -90,7 +90,7 @@ class AttentionProbe:
             unaligned = len(plan.alignment.unaligned_a) + len(plan.alignment.unaligned_b)
             measures, reasons = _own_stream(model, pair, plan, a, b)
             yield HeadRecord(pair.pair_id, model.stream, measures, reasons, unaligned)
-            if model.family == "encoder-decoder":
+            if model.decodes:
                 measures, reasons = _cross_stream(model, pair, plan, a, b)
                 yield HeadRecord(pair.pair_id, "cross", measures, reasons, unaligned)
 

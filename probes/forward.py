@@ -17,6 +17,7 @@ def forward(
     ids: torch.Tensor,
     mask: torch.Tensor | None,
     targets: torch.Tensor | None = None,
+    types: torch.Tensor | None = None,
     **options: Any,
 ) -> Any:
     """Run a network without a cache.
@@ -26,10 +27,13 @@ def forward(
         ids: ``[texts, tokens]`` token ids; the encoder's in an encoder–decoder.
         mask: ``[texts, tokens]``, 0 where a text is padded; None where nothing is padded.
         targets: ``[texts, tokens]`` tokens that an encoder–decoder has decoded so far.
+        types: ``[texts, tokens]`` which part of its text each token is of; None where no text has two.
         options: handed on to the network.
     Returns:
         The network's output.
     """
+    if types is not None and "token_type_ids" in inspect.signature(net.forward).parameters:
+        options["token_type_ids"] = types
     if targets is not None:
         options["decoder_input_ids"] = targets
     if "use_cache" in inspect.signature(net.forward).parameters:

@@ -12,11 +12,12 @@ from jinja2 import TemplateError
 from transformers import PreTrainedModel
 
 from audit.errors import ModelError
-from audit.pairs import Pair, Span
+from audit.pairs import MASK, SEP, Pair, Span
 from audit.protocols import Encoding
 from audit.records import Stream
 from audit.results import ModelInfo, SelfTestStep
 from probes.anatomy import Anatomy, survey
+from probes.marked_text import tokenise
 from probes.padding import reads_padding
 from probes.projection import ValueNorms
 from probes.route import interface_names
@@ -103,6 +104,11 @@ class LoadedModel:
         return reads_padding(self.net, self.pad)
 
     @property
+    def decodes(self) -> bool:
+        """Whether it answers a text with a text of its own, read by cross-attention."""
+        return self.family == "encoder-decoder" and self.head == "seq2seq-lm"
+
+    @property
     def target_start(self) -> tuple[int, ...]:
         """What an encoder–decoder has decoded before the first token that it is asked for."""
         settings = (getattr(self.net, "generation_config", None), self.net.config)
@@ -166,20 +172,18 @@ class LoadedModel:
         return tuple(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
     def _encode(self, text: str) -> Encoding:
-        found = self.tokenizer(
-            text,
-            add_special_tokens=self.family != "decoder",
-            return_offsets_mapping=True,
-            truncation=False,
-            verbose=False,
-        )
-        ids: list[int] = list(found["input_ids"])
-        offsets: list[Span] = [(int(start), int(end)) for start, end in found["offset_mapping"]]
+        if self.head in ("causal-lm", "seq2seq-lm") and (marks := [m for m in (MASK, SEP) if m in text]):
+            raise ModelError(
+                f"{self.name}: a model with the head '{self.head}' has no use for {marks[0]!r} in {text!r}"
+            )
+        found = tokenise(self.tokenizer, text, special=self.family != "decoder")
+        ids, offsets, types = found.ids, found.offsets, found.types
         if self.bos is not None and ids[:1] != [self.bos]:  # a chat template may begin with it
             ids, offsets = [self.bos, *ids], [(0, 0), *offsets]
+            types = (0, *types) if types else ()
         if not ids:
             raise ModelError(f"{self.name}: the tokenizer makes no token of {text!r}")
-        return Encoding(tuple(ids), self._readable(text, ids, offsets), tuple(offsets))
+        return Encoding(tuple(ids), self._readable(text, ids, offsets), tuple(offsets), types)
 
     def chat(self, text: str) -> str:
         """The text as the user's turn of a chat, with the model's turn to follow.

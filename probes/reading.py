@@ -212,9 +212,9 @@ def _sequence(
 ) -> TokenSequence:
     length = len(encoding.ids)
     if model.family == "decoder":
-        return TokenSequence((*encoding.ids, *tail), tuple(targets), rows, length)
-    decoded = (*model.target_start, *tail) if model.family == "encoder-decoder" else ()
-    return TokenSequence(encoding.ids, tuple(targets), rows, length, decoded)
+        return TokenSequence((*encoding.ids, *tail), tuple(targets), rows, length, (), encoding.types)
+    decoded = (*model.target_start, *tail) if model.decodes else ()
+    return TokenSequence(encoding.ids, tuple(targets), rows, length, decoded, encoding.types)
 
 
 def _text_reading(

@@ -35,6 +35,7 @@ class TokenSequence:
         rows: query positions whose attention is wanted; empty for none.
         keys: how many of the first tokens the rows may look at.
         decoded: what an encoder–decoder has decoded so far.
+        types: of a text of two parts, which part each token is of; else empty.
     """
 
     ids: tuple[int, ...]
@@ -42,6 +43,7 @@ class TokenSequence:
     rows: tuple[int, ...]
     keys: int
     decoded: tuple[int, ...] = ()
+    types: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +116,25 @@ def pad_right(
     return ids, (torch.arange(longest, device=device) < lengths).long()
 
 
+def pad_types(types: Sequence[tuple[int, ...]], ids: torch.Tensor) -> torch.Tensor | None:
+    """Token types like ``ids``, 0 where a text has none; None where no text has any."""
+    if not any(types):
+        return None
+    return torch.tensor([[*row, *[0] * (ids.shape[1] - len(row))] for row in types], device=ids.device)
+
+
 def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[SequenceReading]:
     ids, mask = pad_right([sequence.ids for sequence in batch], model.device, model.pad)
     decoded = None
-    if model.family == "encoder-decoder":
+    if model.decodes:
         # What stands behind the decoded tokens changes nothing before it, so it needs no mask.
         decoded, _ = pad_right([sequence.decoded for sequence in batch], model.device, model.pad)
+    types = pad_types([sequence.types for sequence in batch], ids)
+    # The base of an encoder–decoder does not decode by itself, as one that classifies does.
+    net = model.net.base_model if model.family != "encoder-decoder" else model.net
     capture = _capture(model, batch)
     with instrument(capture) if capture is not None else nullcontext():
-        if decoded is None:
-            states = forward(model.net.base_model, ids, mask)[0]
-        else:
-            states = forward(model.net, ids, mask, decoded)[0]
+        states = forward(net, ids, mask, decoded, types)[0]
     scores = _scores(model, states, batch)
     if capture is None:
         return [SequenceReading(score, None, None) for score in scores]
@@ -159,7 +168,7 @@ def _capture(model: LoadedModel, batch: Sequence[TokenSequence]) -> StreamCaptur
         return None
     rows = [[*sequence.rows, *[0] * (width - len(sequence.rows))] for sequence in batch]
     wanted: dict[Stream, torch.Tensor] = {model.stream: torch.tensor(rows, device=model.device)}
-    if model.family == "encoder-decoder":
+    if model.decodes:
         first = len(model.target_start) - 1
         wanted["cross"] = torch.full((len(batch), 1), first, device=model.device)
     return StreamCapture(model.anatomy, wanted, model.norms)

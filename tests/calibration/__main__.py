@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.calibration import coverage, nulls, planted
+from tests.calibration import coverage, held_out, nulls, planted
 
 PARTS: dict[str, Callable[[], None]] = {
     "planted": planted.run_planted,
     "doses": planted.run_doses,
     "demo": nulls.run_demo,
+    "held-out": held_out.run_held_out,
     "untrained": nulls.run_untrained,
     "coverage": coverage.run_coverage,
     "power": coverage.run_power,

@@ -1,0 +1,99 @@
+"""Asks a model many questions in few passes, and keeps the scores that are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+from probes.forward import forward
+from probes.model import LoadedModel
+from probes.questions import Cells, Input, Question, log_scores
+from probes.sequences import pad_right, pad_types
+
+Kept = TypeVar("Kept")
+
+#: Tokens that are read at once, padding included; with a vocabulary at every position fewer.
+_TOKENS, _SCORES = 1024, 2**25
+
+
+def ask(model: LoadedModel, inputs: Sequence[Input], keep: Callable[[int, torch.Tensor], Kept]) -> list[Kept]:
+    """Read inputs, and keep of each what is wanted of its scores.
+
+    Args:
+        model: with a head that answers.
+        inputs: what to read.
+        keep: index of an input and its ``[positions, classes]`` log-scores → what to keep. Positions and
+            classes behind the input's own tokens belong to padding.
+    Returns:
+        What was kept, in the order of the inputs.
+    """
+    kept: dict[int, Kept] = {}
+    for batch in _batches(model, inputs):
+        scores = _read(model, [inputs[index] for index in batch])
+        kept.update((index, keep(index, scores[row])) for row, index in enumerate(batch))
+    return [kept[index] for index in range(len(inputs))]
+
+
+def log_odds(model: LoadedModel, questions: Iterable[Question]) -> list[float]:
+    """``y = log p(answer 1) − log p(answer 2)`` of questions, in nats and in their order.
+
+    Args:
+        model: with a head that answers.
+        questions: asked of it; what recurs is read once.
+    """
+    asked = list(questions)
+    wanted: dict[Input, set[tuple[int, int]]] = {}
+    for one in asked:
+        for number, position, index in (*one.first, *one.second):
+            wanted.setdefault(one.inputs[number], set()).add((position, index))
+    inputs = list(wanted)
+
+    def keep(index: int, scores: torch.Tensor) -> dict[tuple[int, int], float]:
+        return {cell: float(scores[cell]) for cell in wanted[inputs[index]]}
+
+    known = dict(zip(inputs, ask(model, inputs, keep), strict=True))
+
+    def total(one: Question, cells: Cells) -> float:
+        return sum(known[one.inputs[number]][position, index] for number, position, index in cells)
+
+    return [total(one, one.first) - total(one, one.second) for one in asked]
+
+
+def _batches(model: LoadedModel, inputs: Sequence[Input]) -> Iterator[list[int]]:
+    """Similar lengths together; only one length where padding would be read."""
+    vocabulary = int(model.net.config.get_text_config().vocab_size)
+    has_words = model.head in ("causal-lm", "masked-lm", "seq2seq-lm")
+    most = min(_TOKENS, max(1, _SCORES // vocabulary)) if has_words else _TOKENS
+    alike = model.reads_padding or _pad(model) is None
+    order = sorted(range(len(inputs)), key=lambda at: (len(inputs[at].ids), len(inputs[at].decoded), at))
+    batch: list[int] = []
+    for at in order:
+        length = len(inputs[at].ids)
+        full = (len(batch) + 1) * max(length, len(inputs[at].decoded)) > most
+        if batch and (full or (alike and length != len(inputs[batch[0]].ids)) or _pad(model) is None):
+            yield batch
+            batch = []
+        batch.append(at)
+    if batch:
+        yield batch
+
+
+def _pad(model: LoadedModel) -> int | None:
+    """What stands behind a text's end; None where a classifier that looks for the last token knows no padding."""
+    if model.family == "decoder" and model.head == "sequence-classification":
+        pad = model.net.config.get_text_config().pad_token_id
+        return None if pad is None else int(pad)
+    return model.pad
+
+
+@torch.no_grad()
+def _read(model: LoadedModel, batch: Sequence[Input]) -> torch.Tensor:
+    ids, mask = pad_right([each.ids for each in batch], model.device, _pad(model) or 0)
+    types = pad_types([each.types for each in batch], ids)
+    decoded = None
+    if model.decodes:
+        # What stands behind the decoded tokens changes nothing before it, so it needs no mask.
+        decoded, _ = pad_right([each.decoded for each in batch], model.device, model.pad)
+    return log_scores(model, forward(model.net, ids, mask, decoded, types)).cpu()
