@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
 from audit.records import AblationRecord, Array
-from probes.branch import Intervention, Kind, Place
+from probes.intervention import Intervention, Kind, Place
+from probes.job import Job
 from probes.model import LoadedModel
 from probes.patterns import neutral_texts
 from probes.perplexity import perplexities
 from probes.preparation import prepare
-from probes.tail_batch import Job, TailBatch, batches, by_shape
 
 
 class AblationProbe:
@@ -39,25 +39,27 @@ def ablate(
     """Measure both arms' log-odds with each set of heads edited at the rows where it was read.
 
     Args:
-        model: a decoder whose attention goes through ``probes.route``.
+        model: of any family.
         pairs: with completions.
         sets: heads of the pronoun's row and of the predicting row, edited together.
         kind: what takes the place of their rows.
     """
-    jobs, reasons = prepare(model, pairs)
+    work, reasons = prepare(model, pairs)
     for pair_id, reason in reasons.items():
         yield AblationRecord(pair_id, None, reason)
-    for same in by_shape(jobs).values():
-        interventions = [_intervention(same[0], chosen, kind) for chosen in sets]
-        for part in batches(same, 1 + len(sets)):
-            batch = TailBatch(model, part)
-            y, _ = batch.run(batch.prefix(), same[0].start, interventions)
-            yield from (AblationRecord(job.pair.pair_id, y[:, :, at]) for at, job in enumerate(part))
+    for each in work:
+        interventions = [_intervention(each.jobs[0], chosen, kind) for chosen in sets]
+        y = each.engine.log_odds(each.jobs, interventions)
+        yield from (AblationRecord(job.name, y[:, :, at]) for at, job in enumerate(each.jobs))
 
 
 def _intervention(job: Job, chosen: HeadChoice, kind: Kind) -> Intervention:
     """The places of a set in texts of one shape; a place that is in both rows is edited once."""
-    pronoun = tuple(row - job.start for row in job.rows)
-    rows = ((chosen.pronoun, pronoun), (chosen.next, (job.last - job.start,)))
-    places = {Place(layer, head, at) for heads, at in rows for layer, head in heads or ()}
+    spots = ((chosen.pronoun, job.pronoun), (chosen.next, job.following))
+    places = {
+        Place(layer, head, spot.rows, spot.stream)
+        for heads, spot in spots
+        if spot is not None
+        for layer, head in heads or ()
+    }
     return Intervention(tuple(sorted(places)), kind)

@@ -23,6 +23,7 @@ from probes.rows import ReadText, RowPlan, Tokens, plan_rows
 _NO_PROJECTION = "the output projection of the attention modules was not found"
 _NO_VALUES = "this family bypasses the attention interface, and its values are not seen"
 _BOTH_WAYS = "an encoder looks both ways and has no row that predicts the next word"
+_NO_ROW = "no single row predicts where an answer begins and ends"
 _CROSS_ONLY = "cross-attention is read from the row that predicts the first word of the answer"
 _CONTROL = "control pair: the candidates have no direction"
 _NEXT = ("coref_a_next", "coref_b_next", "bias_next")
@@ -211,12 +212,13 @@ def _pronoun_scores(model: LoadedModel, pair: Pair, a: _Arm, b: _Arm) -> _Found:
 
 def _next_scores(model: LoadedModel, pair: Pair, a: _Arm, b: _Arm) -> _Found:
     """Scores of the row that predicts the next word."""
-    if model.family != "decoder":
-        return {}, dict.fromkeys(_NEXT, _BOTH_WAYS)
+    rows = a.read.predicting, b.read.predicting
+    if rows[0] is None or rows[1] is None:
+        return {}, dict.fromkeys(_NEXT, _BOTH_WAYS if model.family != "decoder" else _NO_ROW)
     reason = _why_unscored(a) or _why_unscored(b) or _why_no_other_row(a)
     if reason:
         return {}, dict.fromkeys(_NEXT, reason)
-    return _scores(pair, a.mass((a.read.last,)), b.mass((b.read.last,)), "_next")
+    return _scores(pair, a.mass((rows[0],)), b.mass((rows[1],)), "_next")
 
 
 def _scores(pair: Pair, mass_a: Array, mass_b: Array, suffix: str) -> _Found:
@@ -238,7 +240,7 @@ def _why_unscored(arm: _Arm) -> str | None:
 
 def _why_no_other_row(arm: _Arm) -> str | None:
     """Why there is no predicting row beside the pronoun's."""
-    return "the pronoun's row is the predicting row" if arm.read.last in arm.read.pronoun else None
+    return "the pronoun's row is the predicting row" if arm.read.predicting in arm.read.pronoun else None
 
 
 def _why_unread(arm: _Arm, decoder: bool) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -14,6 +14,18 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 #: that is the output ``[texts, queries, heads, d]``, at the softmax the weights
 #: ``[texts, heads, queries, keys]``; an instrument for both hands it on and never looks inside.
 Attended = tuple[torch.Tensor, torch.Tensor | None]
+
+
+class HeadRows(NamedTuple):
+    """Single attention rows: of which text of the batch, of which query head, of which query token.
+
+    Args:
+        texts, heads, rows: ``[n]``, one entry a row.
+    """
+
+    texts: torch.Tensor
+    heads: torch.Tensor
+    rows: torch.Tensor
 
 
 class ObservedCall(Protocol):
@@ -40,8 +52,11 @@ class ObservedCall(Protocol):
     def scaled(self, heads: Sequence[int], factor: float) -> Attended:
         """Attention with the outputs of some heads multiplied by a factor."""
 
-    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
-        """Attention in which some rows of some heads read along other weights."""
+    def picked(self, places: HeadRows) -> torch.Tensor:
+        """Post-softmax weights of single rows, ``[n, keys]`` float32."""
+
+    def edited(self, places: HeadRows, weights: torch.Tensor) -> Attended:
+        """Attention in which single rows read along other weights ``[n, keys]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +111,22 @@ class AttentionCall:
         output[:, :, list(heads)] *= factor
         return output, weights
 
-    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
-        """Let some rows of some heads read along other weights.
+    def edited(self, places: HeadRows, weights: torch.Tensor) -> Attended:
+        """Let single rows read along other weights.
+
+        What the change of the weights reads is added to the output, so that a row's own weights change
+        nothing.
 
         Args:
-            heads: query heads.
-            rows: ``[texts, rows]`` query positions; None for all.
-            weights: ``[texts, heads, rows, keys]``.
+            places: the rows; one that is named twice gets the same weights twice.
+            weights: ``[n, keys]``.
         """
         output, own = self.attend()
-        groups = self.query.shape[1] // self.value.shape[1]
-        value = self.value[:, [head // groups for head in heads]].float()
-        read = (weights.float() @ value).to(output.dtype).transpose(1, 2)
-        texts, queries, _, _ = output.shape
-        chosen = torch.arange(queries, device=output.device).expand(texts, -1) if rows is None else rows
-        text = torch.arange(texts, device=output.device)
-        which = torch.tensor(list(heads), device=output.device)
-        output[text[:, None, None], chosen[:, :, None], which[None, None]] = read
+        texts, heads, rows = places
+        value = self.value[texts, heads // self._group].float()
+        change = weights.float() - self.picked(places)
+        read = torch.einsum("nk,nkd->nd", change, value)
+        output[texts, rows, heads] = (output[texts, rows, heads].float() + read).to(output.dtype)
         return output, own
 
     def rows(self, rows: torch.Tensor | None) -> torch.Tensor:
@@ -133,7 +147,35 @@ class AttentionCall:
         scores = self.capped((grouped @ self.key.float().mT).reshape(texts, heads, -1, keys))
         if (bias := self.options.get("position_bias")) is not None:
             scores = scores + rows_of(bias, rows, texts).float()
-        return self.softmax(self._masked(scores, rows, queries))
+        if (mask := self.mask) is not None:
+            # A mask of padding alone has one row for all queries (Switch).
+            mask = mask if mask.shape[2] == 1 else rows_of(mask, rows, texts)
+        at = torch.arange(queries, device=scores.device)[None] if rows is None else rows
+        return self.softmax(self._masked(scores, mask, at[:, None]))
+
+    def picked(self, places: HeadRows) -> torch.Tensor:
+        """Post-softmax weights of single rows, computed as :meth:`rows` computes them.
+
+        Args:
+            places: the rows.
+        Returns:
+            ``[n, keys]`` float32.
+        """
+        texts, heads, rows = places
+        query, key = self.query[places].float(), self.key[texts, heads // self._group].float()
+        scores = self.capped(torch.einsum("nd,nkd->nk", query, key))
+        if (bias := self.options.get("position_bias")) is not None:
+            scores = scores + _picked(bias, places).float()
+        mask = None if self.mask is None else _picked(self.mask, places)
+        scores = self._masked(scores, mask, rows)
+        if (sinks := self.options.get("s_aux")) is None:
+            return scores.softmax(-1)
+        return torch.cat([scores, sinks.float()[heads, None]], -1).softmax(-1)[..., :-1]
+
+    @property
+    def _group(self) -> int:
+        """Query heads that share a key-value head."""
+        return self.query.shape[1] // self.key.shape[1]
 
     def capped(self, products: torch.Tensor) -> torch.Tensor:
         """Scale ``q k^T`` and apply the family's soft cap."""
@@ -150,24 +192,34 @@ class AttentionCall:
         column = sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
         return torch.cat([scores, column], -1).softmax(-1)[..., :-1]
 
-    def _masked(self, scores: torch.Tensor, rows: torch.Tensor | None, queries: int) -> torch.Tensor:
-        """Apply the mask; without one, SDPA is causal from the upper left when the module says so."""
-        if self.mask is not None:
-            # A mask of padding alone has one row for all queries (Switch).
-            alike = self.mask.shape[2] == 1
-            part = (self.mask if alike else rows_of(self.mask, rows, scores.shape[0]))[
-                ..., : scores.shape[-1]
-            ]
+    def _masked(self, scores: torch.Tensor, mask: torch.Tensor | None, rows: torch.Tensor) -> torch.Tensor:
+        """Apply the rows' mask; without one, SDPA is causal from the upper left when the module says so.
+
+        Args:
+            scores: ``[..., keys]``.
+            mask: of the same rows, broadcastable to the scores, or None.
+            rows: ``[...]`` query positions.
+        """
+        if mask is not None:
+            part = mask[..., : scores.shape[-1]]
             if part.dtype == torch.bool:
                 return scores.masked_fill(~part, float("-inf"))
             return scores + part.float()
         causal = self.options.get("is_causal")
         causal = getattr(self.module, "is_causal", True) if causal is None else causal
-        if queries == 1 or not causal:
+        if self.query.shape[2] == 1 or not causal:
             return scores
-        at = torch.arange(queries, device=scores.device)[None] if rows is None else rows
-        future = torch.arange(scores.shape[-1], device=scores.device) > at[:, None, :, None]
+        future = torch.arange(scores.shape[-1], device=scores.device) > rows[..., None]
         return scores.masked_fill(future, float("-inf"))
+
+
+def _picked(tensor: torch.Tensor, places: HeadRows) -> torch.Tensor:
+    """Single rows ``[n, keys]`` of what broadcasts over ``[texts, heads, queries, keys]``."""
+    index = (
+        at if size > 1 else torch.zeros_like(at) for at, size in zip(places, tensor.shape[:3], strict=True)
+    )
+    found: torch.Tensor = tensor[tuple(index)]
+    return found
 
 
 def eager_function(module: torch.nn.Module) -> Callable[..., Attended]:

@@ -12,46 +12,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from transformers import PreTrainedModel
 
 from audit.errors import ModelError
 from probes.attention_call import Attended, AttentionCall
+from probes.intervention import Intervention, Place
 from probes.route import instrument
-
-#: What takes the place of a head's attention row: the other text's row of the unedited pass; the mean of
-#: both texts' rows; every visible token alike; nothing; or, for the head's output, its mean over a suite.
-Kind = Literal["exchange", "arms-mean", "uniform", "zero", "mean"]
-
-
-class Place(NamedTuple):
-    """A head and the tail positions whose attention rows are edited."""
-
-    layer: int
-    head: int
-    rows: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Intervention:
-    """Heads that are edited together.
-
-    Args:
-        places: at least one.
-        kind: what takes the place of their rows.
-        means: for ``mean``, place → ``[d]`` mean output of the head before the output projection.
-    """
-
-    places: tuple[Place, ...]
-    kind: Kind = "exchange"
-    means: dict[Place, torch.Tensor] = field(default_factory=dict)
-
-    @property
-    def first(self) -> int:
-        """The layer below which nothing changes."""
-        return min(place.layer for place in self.places)
 
 
 @dataclass(slots=True)
@@ -199,7 +168,7 @@ class _Branching:
         lent = weights[: len(partner)][partner]
         for slot, intervention, places in self._slots[layer]:
             own = self._copy(weights, slot)
-            for _, head, rows in places:
+            for _, head, rows, _ in places:
                 for row in rows:
                     match intervention.kind:
                         case "exchange":
@@ -242,7 +211,7 @@ def branch(
         net: a decoder whose attention goes through ``probes.route``.
         prefix: keys and values of the shared prefixes.
         tails: the tails, ordered so that tail i continues prefix ``i mod prefixes``.
-        interventions: what to edit.
+        interventions: what to edit; their rows count from the tail's first token.
     Returns:
         Final hidden states ``[1 + interventions, texts, positions, width]`` (index 0: unedited; then in the
         order of ``interventions``), and the tails' own keys and values.

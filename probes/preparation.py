@@ -1,58 +1,88 @@
-"""Which pairs can be intervened on exactly, and why the others cannot."""
+"""Which pairs can be intervened on exactly, in which way, and why the others cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
-
-import torch
 
 from audit.coreference import token_indices
 from audit.errors import MeasurementError
 from audit.pairs import PRONOUN, Pair
 from audit.protocols import Encoding
-from probes.completions import completion_ids
+from probes.job import Engine, Job, Shape, Spot, by_shape
 from probes.model import LoadedModel
-from probes.route import through_interface
-from probes.tail_batch import Job, Shape, TailBatch
-
-#: Log-odds of the unedited tails may differ from those of whole texts by rounding only, in nats.
-_ROUNDING = {torch.float32: 1e-3}
-_COARSE_ROUNDING = 0.5
+from probes.questions import Question, question
+from probes.rows import predicting_row
+from probes.tails import SharedPrefix
+from probes.whole_passes import WholePasses
 
 
-def prepare(model: LoadedModel, pairs: Iterable[Pair]) -> tuple[list[Job], dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Jobs of one shape, and the engine that runs them."""
+
+    engine: Engine
+    jobs: Sequence[Job]
+
+
+def prepare(model: LoadedModel, pairs: Iterable[Pair]) -> tuple[list[Work], dict[str, str]]:
     """Tokenise pairs for interventions.
 
     Args:
-        model: of any family; most of them need reasons.
+        model: of any family.
         pairs: of one suite and contrast.
     Returns:
         What can be intervened on exactly, and for every other pair the reason.
     """
     jobs: list[Job] = []
     reasons: dict[str, str] = {}
-    never = _why_not_at_all(model)
     for pair in pairs:
-        job = never or _job(model, pair)
-        if isinstance(job, Job):
-            job = _why_inexact(model, job) or job
+        job = _job(model, pair)
         if isinstance(job, Job):
             jobs.append(job)
         else:
             reasons[pair.pair_id] = job
-    return jobs, reasons
+    work, refused = assign(model, jobs)
+    return work, reasons | refused
 
 
-def _why_not_at_all(model: LoadedModel) -> str | None:
-    """Why no head of a model can be intervened on in a branching pass."""
-    if model.head != "causal-lm":
-        return f"interventions need a decoder with a language-model head; this is an {model.family} ({model.head})"
-    if not through_interface(model.net):
-        return "interventions need queries and keys, and this family bypasses the attention interface"
-    if model.anatomy.missing("self"):
-        return "interventions need attention in every layer, and some layers of this model have none"
-    return None
+def assign(model: LoadedModel, jobs: Iterable[Job]) -> tuple[list[Work], dict[str, str]]:
+    """Find the first engine that is exact, for each shape of jobs.
+
+    Args:
+        model: of any family.
+        jobs: of any shapes.
+    Returns:
+        What can be run, and for every other job the reason by its name.
+    """
+    work: list[Work] = []
+    reasons: dict[str, str] = {}
+    for same in by_shape(jobs).values():
+        engine = _engine(model, same[0])
+        if isinstance(engine, str):
+            reasons |= dict.fromkeys((job.name for job in same), engine)
+        else:
+            work.append(Work(engine, same))
+    return work, reasons
+
+
+_chosen: WeakKeyDictionary[LoadedModel, dict[Shape, Engine | str]] = WeakKeyDictionary()
+
+
+def _engine(model: LoadedModel, job: Job) -> Engine | str:
+    """What runs jobs of a shape, found out once per model and shape; or why nothing does."""
+    known = _chosen.setdefault(model, {})
+    if job.shape not in known:
+        reason: str | None = None
+        for engine in (SharedPrefix(model), WholePasses(model)):
+            reason = engine.why_not(job)
+            if reason is None:
+                known[job.shape] = engine
+                break
+        else:
+            known[job.shape] = str(reason)
+    return known[job.shape]
 
 
 def why_not_exchangeable(
@@ -78,32 +108,31 @@ def _job(model: LoadedModel, pair: Pair) -> Job | str:
     if pair.completions is None:
         return "no completions: nothing to measure an effect on"
     try:
-        first, second = (completion_ids(model, pair.a.text, completion) for completion in pair.completions)
+        asked = [question(model, text.text, pair.completions) for text in (pair.a, pair.b)]
     except MeasurementError as error:
         return str(error)
-    differing = (i for i, (x, y) in enumerate(zip(a.ids, b.ids, strict=True)) if x != y)
-    return Job(pair, a.ids, b.ids, min(differing, default=rows_a[0]), rows_a, (first, second))
+    lengths = [[(len(each.ids), len(each.decoded)) for each in one.inputs] for one in asked]
+    if lengths[0] != lengths[1]:
+        return "attention rows cannot be exchanged: the answers have unequally many tokens in the two texts"
+    rows = _read_rows(model, a, rows_a, len(asked[0].inputs[0].ids))
+    ids_a, ids_b = (one.inputs[0].ids for one in asked)
+    differing = (i for i, (x, y) in enumerate(zip(ids_a, ids_b, strict=True)) if x != y)
+    start = min([*differing, *rows])
+    return Job(pair.pair_id, tuple(asked), start, Spot(model.stream, rows), _following(model, a, asked[0]))
 
 
-_checked: WeakKeyDictionary[LoadedModel, dict[Shape, str | None]] = WeakKeyDictionary()
+def _read_rows(model: LoadedModel, text: Encoding, rows: Sequence[int], tokens: int) -> tuple[int, ...]:
+    """Rows of a text's tokens in what is read: several masks may stand where the text has one."""
+    mask = getattr(model.tokenizer, "mask_token_id", None)
+    if model.family != "encoder" or mask not in text.ids:
+        return tuple(rows)
+    more = tokens - len(text.ids)
+    return tuple(row + more if row > text.ids.index(mask) else row for row in rows)
 
 
-def _why_inexact(model: LoadedModel, job: Job) -> str | None:
-    """Why texts of a shape cannot be intervened on exactly; found out once per model and shape."""
-    known = _checked.setdefault(model, {})
-    if job.shape not in known:
-        known[job.shape] = _tried(model, job)
-    return known[job.shape]
-
-
-def _tried(model: LoadedModel, job: Job) -> str | None:
-    """Try the branching pass on one pair; why it is not exact."""
-    try:
-        error = TailBatch(model, [job]).route_error()
-    except (RuntimeError, TypeError) as failure:
-        # A family's own code may not take positions, or may count on the batch that it was given.
-        first = str(failure).strip().split("\n")[0]
-        return f"interventions cannot be run on {type(model.net).__name__} ({first})"
-    if error <= _ROUNDING.get(model.net.dtype, _COARSE_ROUNDING):
-        return None
-    return f"interventions are not exact on this model at this length (off by {error:.2g} nats)"
+def _following(model: LoadedModel, text: Encoding, asked: Question) -> Spot | None:
+    """The row that predicts the answer: of the text, or an encoder–decoder's first row of cross-attention."""
+    if model.decodes:
+        return Spot("cross", (min(position for _, position, _ in (*asked.first, *asked.second)),))
+    row = predicting_row(model, text.ids)
+    return None if row is None else Spot("self", (row,))

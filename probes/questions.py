@@ -98,23 +98,16 @@ def mask_places(model: LoadedModel, ids: Sequence[int]) -> list[int]:
     return [place for place, token in enumerate(ids) if token == model.tokenizer.mask_token_id]
 
 
-def masked_input(model: LoadedModel, text: str, tokens: int) -> tuple[Input, int]:
-    """A text with so many mask tokens where it says ``[MASK]``, and where they begin.
-
-    Raises:
-        MeasurementError: the text has not one mask.
-    """
+def _widened(model: LoadedModel, text: str, tokens: int) -> tuple[Input, int]:
+    """A text with so many mask tokens where it says ``[MASK]``, and where they begin."""
     found = model.encode(text)
-    places = mask_places(model, found.ids)
-    if len(places) != 1:
-        raise MeasurementError(f"the text has {len(places)} masks; expected one that the completions fill")
-    (at,) = places
+    at = mask_places(model, found.ids)[0]
     ids = (*found.ids[:at], *[found.ids[at]] * tokens, *found.ids[at + 1 :])
     types = (*found.types[:at], *found.types[at : at + 1] * tokens, *found.types[at + 1 :])
     return Input(ids, (), types), at
 
 
-def filling(model: LoadedModel, text: str, answer: str) -> tuple[int, ...]:
+def _filling(model: LoadedModel, text: str, answer: str) -> tuple[int, ...]:
     """The tokens of an answer where the text says ``[MASK]``: spaced as it would be there."""
     spaced = text.partition(MASK)[0][-1:].isspace()
     found = model.tokenizer((" " if spaced else "") + answer.strip(), add_special_tokens=False)["input_ids"]
@@ -122,13 +115,17 @@ def filling(model: LoadedModel, text: str, answer: str) -> tuple[int, ...]:
 
 
 def _masked(model: LoadedModel, text: str, answers: tuple[str, str]) -> Question:
-    first, second = (filling(model, text, each) for each in answers)
+    if text.count(MASK) != 1:
+        raise MeasurementError(
+            f"the text has {text.count(MASK)} masks; expected one that the completions fill"
+        )
+    first, second = (_filling(model, text, each) for each in answers)
     if len(first) != len(second):
         told = f"{len(first)} against {len(second)} tokens"
         raise MeasurementError(f"a mask of one length cannot stand for both completions: {told}")
     if not first:
         raise MeasurementError(f"the tokenizer makes no token of {answers[0]!r}")
-    asked, at = masked_input(model, text, len(first))
+    asked, at = _widened(model, text, len(first))
     cells = [tuple((0, at + step, token) for step, token in enumerate(each)) for each in (first, second)]
     return Question((asked,), cells[0], cells[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.align import Alignment, align
@@ -9,6 +10,7 @@ from audit.coreference import token_indices
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
 from audit.protocols import Encoding
 from probes.model import LoadedModel
+from probes.questions import mask_places
 
 Tokens = tuple[int, ...]
 
@@ -22,6 +24,7 @@ class ReadText:
         encoding: its tokens.
         pronoun, first, second: tokens of the pronoun and of the two candidates; empty where the pair
             does not name them.
+        predicting: the token whose row predicts the answer; None where no row of the stream does.
     """
 
     text: Text
@@ -29,11 +32,7 @@ class ReadText:
     pronoun: Tokens
     first: Tokens
     second: Tokens
-
-    @property
-    def last(self) -> int:
-        """The token whose row predicts the next word."""
-        return len(self.encoding.ids) - 1
+    predicting: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,8 @@ class RowPlan:
         """All query tokens that must be captured in text a (0) or b (1), ascending."""
         read = (self.a, self.b)[side]
         compared = {token for query in self.queries for token in query[side]}
-        return tuple(sorted({*compared, *read.pronoun}))
+        predicting = () if read.predicting is None else (read.predicting,)
+        return tuple(sorted({*compared, *read.pronoun, *predicting}))
 
 
 def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
@@ -72,7 +72,7 @@ def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
         for i, j in after
         if not (alignment.words_a[i].special or alignment.words_b[j].special)
     ]
-    last = ((a.last,), (b.last,))
+    last = ((len(a.encoding.ids) - 1,), (len(b.encoding.ids) - 1,))
     if decoder and last not in queries:
         queries.append(last)
     return RowPlan(a, b, alignment, tuple(queries))
@@ -80,8 +80,16 @@ def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
 
 def _read_text(model: LoadedModel, text: Text) -> ReadText:
     encoding = model.encode(text.text)
-    found = [
+    pronoun, first, second = (
         token_indices(text.mentions[name], encoding) if name in text.mentions else ()
         for name in (PRONOUN, CANDIDATE_1, CANDIDATE_2)
-    ]
-    return ReadText(text, encoding, *found)
+    )
+    return ReadText(text, encoding, pronoun, first, second, predicting_row(model, encoding.ids))
+
+
+def predicting_row(model: LoadedModel, ids: Sequence[int]) -> int | None:
+    """The token whose row predicts the answer: a decoder's last one, or a masked model's only mask."""
+    if model.family == "decoder":
+        return None if model.head == "question-answering" else len(ids) - 1
+    masks = mask_places(model, ids) if model.head == "masked-lm" else []
+    return masks[0] if len(masks) == 1 else None

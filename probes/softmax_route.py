@@ -16,7 +16,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedModel
 
-from probes.attention_call import Attended, rows_of
+from probes.attention_call import Attended, HeadRows, rows_of
 from probes.route import watching
 
 _SOFTMAX = (torch.nn.functional.softmax, torch.softmax, torch.Tensor.softmax)
@@ -65,19 +65,19 @@ class SoftmaxCall:
         weights[:, list(heads)] *= factor
         return weights, None
 
-    def replaced(self, heads: Sequence[int], rows: torch.Tensor | None, weights: torch.Tensor) -> Attended:
-        """Let some rows of some heads read along other weights.
+    def picked(self, places: HeadRows) -> torch.Tensor:
+        """Weights of single rows, ``[n, keys]`` float32."""
+        return self.weights[places].float()
+
+    def edited(self, places: HeadRows, weights: torch.Tensor) -> Attended:
+        """Let single rows read along other weights.
 
         Args:
-            heads: query heads.
-            rows: ``[texts, rows]`` query positions; None for all.
-            weights: ``[texts, heads, rows, keys]``.
+            places: the rows; one that is named twice gets the same weights twice.
+            weights: ``[n, keys]``.
         """
-        edited, (texts, _, queries, _) = self.weights.clone(), self.shape
-        chosen = torch.arange(queries, device=edited.device).expand(texts, -1) if rows is None else rows
-        text = torch.arange(texts, device=edited.device)
-        which = torch.tensor(list(heads), device=edited.device)
-        edited[text[:, None, None], which[None, :, None], chosen[:, None]] = weights.to(edited.dtype)
+        edited = self.weights.clone()
+        edited[places] = weights.to(edited.dtype)
         return edited, None
 
 

@@ -1,105 +1,54 @@
-"""Pairs of one shape, ready for interventions on their tails."""
+"""Texts of one shape, ready for interventions on their tails."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from audit.errors import MeasurementError
-from audit.pairs import Pair
-from probes.branch import Intervention, KeyValues, Place, Tails, branch, read_prefix
+from audit.records import Array
+from probes.branch import KeyValues, Tails, branch, read_prefix
 from probes.head import log_probabilities, token_logits
+from probes.intervention import Intervention, Place
+from probes.job import Job
 from probes.model import LoadedModel
 
-#: Tail positions computed at once; larger gains nothing on two cores and costs memory.
-_POSITIONS = 6144
-
-Shape = tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One pair, tokenised.
-
-    Args:
-        pair: the pair.
-        a, b: token ids of both texts, equally many; they differ from ``start`` on.
-        rows: the swapped mention's tokens.
-        completions: token ids of ``c_1`` and ``c_2``.
-    """
-
-    pair: Pair
-    a: tuple[int, ...]
-    b: tuple[int, ...]
-    start: int
-    rows: tuple[int, ...]
-    completions: tuple[tuple[int, ...], tuple[int, ...]]
-
-    @property
-    def last(self) -> int:
-        """The token whose row predicts the completion."""
-        return len(self.a) - 1
-
-    @property
-    def shape(self) -> Shape:
-        """Jobs of one shape share a batch without padding."""
-        lengths = tuple(len(c) for c in self.completions)
-        return (len(self.a), self.start, self.rows, lengths)
-
-
-def by_shape(jobs: Iterable[Job]) -> dict[Shape, list[Job]]:
-    """Jobs that share batches."""
-    shapes: dict[Shape, list[Job]] = defaultdict(list)
-    for job in jobs:
-        shapes[job.shape].append(job)
-    return dict(shapes)
-
-
-def batches(jobs: Sequence[Job], copies: int) -> Iterator[Sequence[Job]]:
-    """Cut jobs of one shape so that a batch with so many copies of each text fits into memory.
-
-    Args:
-        jobs: of one shape; at least one.
-        copies: tails per text, the unedited one included.
-    """
-    size = max(1, _POSITIONS // (2 * copies * (len(jobs[0].a) - jobs[0].start)))
-    for first in range(0, len(jobs), size):
-        yield jobs[first : first + size]
+#: Where a token of an answer is predicted: row of the batch, position; the token; arm, job, and its sign.
+_Cell = tuple[int, int, int, int, int, int]
 
 
 class TailBatch:
-    """Pairs of one shape: the tails of arm a, then of arm b (each once per completion if these are long)."""
+    """Jobs of one shape: the tails of arm a, then of arm b (once per input of the questions).
+
+    Inputs of unequal length are filled up with their last token: what comes later changes nothing before it.
+    """
 
     def __init__(self, model: LoadedModel, jobs: Sequence[Job]) -> None:
         self.net, self.jobs = model.net, jobs
-        first, second = jobs[0].completions
-        self.single = len(first) == len(second) == 1
-        self.copies = 1 if self.single else 2
-        self.length, self.start = len(jobs[0].a), jobs[0].start
+        self.arms, self.copies = len(jobs[0].questions), len(jobs[0].questions[0].inputs)
+        self.start = jobs[0].start
         self.device = self.net.device
-        self.ids = torch.tensor(
-            [
-                [*ids, *self._continuation(job, copy)]
-                for text in ("a", "b")
-                for copy in range(self.copies)
-                for job in jobs
-                for ids in (getattr(job, text),)
-            ],
-            device=self.device,
-        )
-        half = self.copies * len(jobs)
-        self.partner = torch.arange(2 * half, device=self.device).roll(half)
+        longest = max(len(each.ids) for each in jobs[0].questions[0].inputs)
+        rows = [
+            job.questions[arm].inputs[copy].ids
+            for arm in range(self.arms)
+            for copy in range(self.copies)
+            for job in jobs
+        ]
+        filled = [[*ids, *[ids[-1]] * (longest - len(ids))] for ids in rows]
+        self.ids = torch.tensor(filled, device=self.device)
+        self.partner = torch.arange(len(rows), device=self.device).roll(len(rows) // self.arms)
+        self.cells = list(self._cells())
 
-    def _continuation(self, job: Job, copy: int) -> list[int]:
-        if self.single:
-            return []
-        longest = max(len(c) for c in job.completions) - 1
-        tokens = list(job.completions[copy][:-1])
-        return tokens + [tokens[-1] if tokens else job.a[-1]] * (longest - len(tokens))
+    def _cells(self) -> Iterator[_Cell]:
+        for arm in range(self.arms):
+            for number, job in enumerate(self.jobs):
+                asked = job.questions[arm]
+                for cells, sign in ((asked.first, 1), (asked.second, -1)):
+                    for copy, position, token in cells:
+                        row = (arm * self.copies + copy) * len(self.jobs) + number
+                        yield row, position, token, arm, number, sign
 
     def prefix(self) -> KeyValues:
         """Keys and values of what both texts of each pair begin with."""
@@ -107,42 +56,45 @@ class TailBatch:
 
     def run(
         self, prefix: KeyValues, start: int, interventions: Sequence[Intervention]
-    ) -> tuple[np.ndarray, KeyValues]:
-        """Log-odds ``y = log p(c_1) − log p(c_2)``, unedited and under every intervention.
+    ) -> tuple[Array, KeyValues]:
+        """Log-odds ``y``, unedited and under every intervention.
 
         Args:
             prefix: keys and values of the texts up to ``start``.
             start: where the tails begin.
-            interventions: their rows count from ``start``.
+            interventions: their rows count from the texts' first token.
         Returns:
-            ``[1 + interventions, 2 (arms), pairs]`` nats, and the tails' keys and values.
-        Raises:
-            MeasurementError: the logits are NaN or infinite.
+            ``[1 + interventions, arms, jobs]`` nats, and the tails' keys and values.
         """
         tails = Tails(self.ids[:, start:], start, self.partner)
-        hidden, seen = branch(self.net, prefix, tails, interventions)
-        y = self._log_odds(hidden, start)
-        if not np.isfinite(y).all():
-            raise MeasurementError(f"{self.jobs[0].pair.pair_id}: NaN or infinite logits under intervention")
-        return y, seen
+        moved = [_moved(intervention, start) for intervention in interventions]
+        hidden, seen = branch(self.net, prefix, tails, moved)
+        return self._log_odds(hidden, start), seen
 
-    def _log_odds(self, hidden: torch.Tensor, start: int) -> np.ndarray:
-        last, pairs = self.length - 1 - start, len(self.jobs)
-        if self.single:
-            firsts = [[c[0] for c in job.completions] for job in self.jobs]
-            tokens = torch.tensor(firsts, device=self.device).repeat(2, 1)
-            logits = token_logits(self.net, hidden[:, :, last], tokens).double()
-            return (logits[..., 0] - logits[..., 1]).reshape(-1, 2, pairs).cpu().numpy()
-        totals = torch.zeros(hidden.shape[0], 2, 2, pairs, dtype=torch.float64, device=self.device)
-        split = hidden.reshape(hidden.shape[0], 2, 2, pairs, *hidden.shape[2:])
-        for copy in range(2):
-            for step in range(len(self.jobs[0].completions[copy])):
-                wanted = torch.tensor([job.completions[copy][step] for job in self.jobs], device=self.device)
-                states = split[:, :, copy, :, last + step]
-                tokens = wanted.expand(states.shape[:-1]).reshape(-1)
-                found = log_probabilities(self.net, states.reshape(-1, states.shape[-1]), tokens)
-                totals[:, :, copy] += found.double().reshape(totals[:, :, copy].shape)
-        return (totals[:, :, 0] - totals[:, :, 1]).cpu().numpy()
+    def _log_odds(self, hidden: torch.Tensor, start: int) -> Array:
+        shape = (hidden.shape[0], self.arms, len(self.jobs))
+        cells = torch.tensor(self.cells, device=self.device)
+        row, position, token, arm, number, sign = cells.T
+        states = hidden[:, row, position - start]
+        if self._two_tokens(cells):
+            # The normaliser of two tokens at one place cancels: two logits do.
+            logits = token_logits(self.net, states[:, ::2], token.reshape(-1, 2)).double()
+            y = logits[..., 0] - logits[..., 1]
+            return np.asarray(y.reshape(shape).cpu().numpy())
+        tokens = token.repeat(len(states))
+        found = log_probabilities(self.net, states.reshape(-1, states.shape[-1]), tokens).double()
+        y = torch.zeros(shape[0], self.arms * len(self.jobs), dtype=torch.float64, device=self.device)
+        y.index_add_(1, arm * len(self.jobs) + number, found.reshape(len(states), -1) * sign)
+        return np.asarray(y.reshape(shape).cpu().numpy())
+
+    def _two_tokens(self, cells: torch.Tensor) -> bool:
+        """Whether every question compares two tokens at one place."""
+        if len(cells) != 2 * self.arms * len(self.jobs):
+            return False
+        first, second = cells[::2], cells[1::2]
+        places = [0, 1, 3, 4]
+        opposed = bool((first[:, 5] == 1).all() and (second[:, 5] == -1).all())
+        return opposed and torch.equal(first[:, places], second[:, places])
 
     @torch.no_grad()
     def route_error(self) -> float:
@@ -151,9 +103,15 @@ class TailBatch:
         It shows families whose layers do what a tail over a shared prefix cannot express, such as a
         sliding window that is shorter than the text, or whose code does not let a batch grow.
         """
-        first = Intervention((Place(0, 0, ()),))
         whole = self._log_odds(self.net.base_model(input_ids=self.ids, use_cache=False)[0][None], 0)
-        tails, _ = branch(
-            self.net, self.prefix(), Tails(self.ids[:, self.start :], self.start, self.partner), [first]
-        )
-        return float(np.abs(whole - self._log_odds(tails, self.start)).max())
+        tails, _ = self.run(self.prefix(), self.start, [Intervention((Place(0, 0, ()),))])
+        return float(np.abs(whole - tails).max())
+
+
+def _moved(intervention: Intervention, start: int) -> Intervention:
+    """The same with rows that count from the tail's first token."""
+    places = {
+        place: place._replace(rows=tuple(row - start for row in place.rows)) for place in intervention.places
+    }
+    means = {places[place]: mean for place, mean in intervention.means.items()}
+    return Intervention(tuple(places.values()), intervention.kind, means)

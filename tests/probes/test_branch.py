@@ -18,7 +18,8 @@ from transformers import (
 )
 from transformers.masking_utils import sdpa_mask
 
-from probes.branch import Intervention, Kind, Place, Tails, branch, read_prefix
+from probes.branch import Tails, branch, read_prefix
+from probes.intervention import Intervention, Kind, Place
 from probes.route import ROUTE
 
 LAYERS, HEADS, VOCABULARY = 3, 4, 50
@@ -175,7 +176,7 @@ def test_heads_edited_together_equal_whole_texts_edited_in_every_layer(
     _, clean = oracle(net, both)
 
     def edit(layer: int, weights: torch.Tensor) -> None:
-        for _, head, rows in (place for place in PLACES if place.layer == layer):
+        for _, head, rows, _ in (place for place in PLACES if place.layer == layer):
             for row in (START + row for row in rows):
                 own = weights[:, head, row].clone()
                 weights[:, head, row] = {

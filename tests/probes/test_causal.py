@@ -17,6 +17,9 @@ from audit.records import HeadRecord, OutputRecord, Record
 from probes.causal import CausalProbe
 from probes.completions import completion_ids
 from probes.model import LoadedModel
+from probes.preparation import prepare
+from probes.tails import SharedPrefix
+from probes.whole_passes import WholePasses
 from tests.probes import tiny
 from tests.probes.test_branch import Edit, lend, oracle
 
@@ -186,15 +189,46 @@ def test_a_pronoun_at_the_end_has_no_other_row() -> None:
 
 
 def test_a_window_shorter_than_the_text_is_noticed() -> None:
-    (record,) = measure(tiny.decoder("mistral"), tiny.pair("nurse", "doctor"))  # a window of 4 tokens
-    assert record.measures == {}
-    assert record.reasons["nie"].startswith(
-        "interventions are not exact on this model at this length (off by"
+    model, pair = tiny.decoder("mistral"), tiny.pair("nurse", "doctor")  # a window of 4 tokens
+    ((work,), reasons) = prepare(model, [pair])
+    assert reasons == {}
+    assert isinstance(work.engine, WholePasses)
+    assert (SharedPrefix(model).why_not(work.jobs[0]) or "").startswith(
+        "tails are not exact on this model at this length (off by"
     )
+    (record,) = measure(model, pair)
+    assert np.isfinite(record.measures["nie"]).all()
+
+
+def test_tokens_of_the_mention_that_are_alike_are_rows_of_it_too() -> None:
+    """Of plumber and plums the first token is the same, and lies before the first difference."""
+    model, pair = tiny.decoder(), tiny.pair("nurse", "doctor")
+    texts = []
+    for text, word in ((pair.a, "plumber"), (pair.b, "plums")):
+        start, end = text.mentions["pronoun"]
+        span = (start, start + len(word))
+        changed = text.text[:start] + word + text.text[end:]
+        texts.append(replace(text, text=changed, swap=(span,), mentions={"pronoun": span}))
+    one = replace(pair, a=texts[0], b=texts[1])
+    ((work,), _) = prepare(model, [one])
+    assert isinstance(work.engine, SharedPrefix)
+    (job,) = work.jobs
+    rows = job.pronoun.rows
+    a, b = (model.encode(text.text).ids for text in texts)
+    assert len(rows) == 2
+    assert a[rows[0]] == b[rows[0]]
+    assert a[rows[1]] != b[rows[1]]
+    (record,) = measure(model, one)
+    for place in ((0, 0), (1, 2), (2, 3)):
+        nie, nde = one_by_one(model, one, rows, [place])
+        assert record.measures["nie"][place] == pytest.approx(nie, abs=1e-4)
+        assert record.measures["nde"][place] == pytest.approx(nde, abs=1e-4)
 
 
 @pytest.mark.parametrize("family", ["qwen2", "gpt-neox", "opt", "phi"])
 def test_other_families_branch_exactly(family: str) -> None:
-    (record,) = measure(tiny.decoder(family), tiny.pair("nurse", "doctor"))
+    model, pair = tiny.decoder(family), tiny.pair("nurse", "doctor")
+    assert isinstance(prepare(model, [pair])[0][0].engine, SharedPrefix)
+    (record,) = measure(model, pair)
     assert np.isfinite(record.measures["nie"]).all()
     assert np.abs(record.measures["nie"]).max() > 1e-4

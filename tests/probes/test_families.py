@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from audit.errors import MeasurementError
-from probes.attention_call import Attended, AttentionCall, ObservedCall
+from probes.attention_call import Attended, AttentionCall, HeadRows, ObservedCall
 from probes.capture import CapturedCall, RowCapture
 from probes.load import load
 from probes.model import LoadedModel
@@ -121,9 +121,21 @@ def edited(model: LoadedModel, edit: Callable[[ObservedCall], Attended]) -> torc
         return said(model.net, slice(1))[0]
 
 
+def every_row(call: ObservedCall, head: int) -> HeadRows:
+    texts, _, queries, _ = call.shape
+    at = torch.arange(texts * queries)
+    return HeadRows(at // queries, torch.full_like(at, head), at % queries)
+
+
 def uniform(call: ObservedCall) -> Attended:
-    texts, _, queries, keys = call.shape
-    return call.replaced([0], None, torch.full((texts, 1, queries, keys), 1 / keys))
+    places, keys = every_row(call, 0), call.shape[3]
+    return call.edited(places, torch.full((len(places.texts), keys), 1 / keys))
+
+
+def own_rows(call: ObservedCall) -> Attended:
+    """A head's rows, found all together, take the place of the same rows, found one by one."""
+    places = every_row(call, 1)
+    return call.edited(places, call.rows(None)[places])
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -140,8 +152,10 @@ def test_a_family_is_measured_exactly(
     assert torch.equal(said(model.net, slice(1))[0], alone)
     assert torch.equal(edited(model, lambda call: call.attend()), alone)
     assert torch.equal(edited(model, lambda call: call.scaled([0, 1], 1.0)), alone)
-    own = edited(model, lambda call: call.replaced([1], None, call.rows(None)[:, [1]]))
-    torch.testing.assert_close(own, alone, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(edited(model, own_rows), alone, atol=1e-4, rtol=1e-4)
+    assert torch.equal(
+        edited(model, lambda call: call.edited(every_row(call, 1), call.picked(every_row(call, 1)))), alone
+    )
     for edit in (uniform, lambda call: call.scaled([1], 0.0)):
         assert float((edited(model, edit) - alone).abs().max()) > 1e-4
     steps = {step.name: step for step in self_test(model)}
@@ -177,8 +191,8 @@ def test_a_model_is_stock_again_without_evenhand(name: str, folders: Callable[[s
     ("name", "call", "method", "wrong"),
     [
         ("llama", AttentionCall, "capped", lambda call, products: products * 0.9),
-        ("bert", AttentionCall, "_masked", lambda call, scores, rows, queries: scores),
-        ("t5", AttentionCall, "_masked", lambda call, scores, rows, queries: scores),
+        ("bert", AttentionCall, "_masked", lambda call, scores, mask, rows: scores),
+        ("t5", AttentionCall, "_masked", lambda call, scores, mask, rows: scores),
         ("bloom", SoftmaxCall, "rows", lambda call, rows: call.weights.roll(1, 1).float()),
         ("mvp", SoftmaxCall, "rows", lambda call, rows: call.weights.flip(-1).float()),
     ],

@@ -210,28 +210,12 @@ def test_an_encoder_says_why_it_has_no_likelihood(loaded: dict[str, LoadedModel]
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("bert", "interventions need a decoder with a language-model head; this is an encoder (masked-lm)"),
-        (
-            "t5",
-            "interventions need a decoder with a language-model head; this is an encoder-decoder (seq2seq-lm)",
-        ),
-        ("bloom", "interventions need queries and keys, and this family bypasses the attention interface"),
-        (
-            "gptbigcode",
-            "interventions cannot be run on GPTBigCodeForCausalLM "
-            "(shape '[4, 4, 32]' is invalid for input of size 1024)",
-        ),
-        ("lfm2", "interventions need attention in every layer, and some layers of this model have none"),
-    ],
-)
-def test_interventions_say_why_they_are_not_possible(
-    name: str, reason: str, loaded: dict[str, LoadedModel]
+def test_an_encoder_without_a_place_to_fill_says_why_nothing_is_intervened_on(
+    loaded: dict[str, LoadedModel],
 ) -> None:
-    (record,) = records(CausalProbe(), loaded[name], pair())
-    assert record.reasons == {"nie": reason, "nie_next": reason}
+    reason = "the text has 0 masks; expected one that the completions fill"
+    (record,) = records(CausalProbe(), loaded["bert"], pair())
+    assert (record.measures, record.reasons) == ({}, {"nie": reason, "nie_next": reason})
 
 
 def test_a_family_without_a_cache_says_that_it_writes_nothing(loaded: dict[str, LoadedModel]) -> None:
