@@ -90,10 +90,8 @@ def _tried(
     choice = choose_heads(own, theirs, config)
     if not (choice.pronoun or choice.next):
         return {"reason": _NONE}
-    heads = int(tables["heads"]["head"].max()) + 1
-    sets = (choice, *random_choices(choice, heads, config.ablation.sets, config.seed))
+    sets = (choice, *random_choices(choice, _heads(theirs), config.ablation.sets, config.seed))
     fall, tried = _fall(probe, model, [by_id[name] for name in halves.trying], sets)
-    cost = probe.perplexity(model, sets[: 1 + config.ablation.priced])
     shares = fall.random_shares
     return {
         "trying": tried,
@@ -106,6 +104,24 @@ def _tried(
         "random_median": float(np.median(shares)),
         "random_95": float(np.quantile(shares, 0.95)),
         "p": fall.p,
+        **_cost(probe, model, sets[: 1 + config.ablation.priced]),
+    }
+
+
+def _heads(heads: pd.DataFrame) -> tuple[int, int]:
+    """Heads of a layer in the stream of either row: an encoder–decoder reads the two in different ones."""
+    known = (heads.loc[heads[name].notna(), "head"] for name in ("nie", "nie_next"))
+    pronoun, following = (int(each.max()) + 1 if len(each) else 0 for each in known)
+    return pronoun, following
+
+
+def _cost(probe: InterventionProbe, model: Model, sets: Sequence[HeadChoice]) -> dict[str, object]:
+    """What the chosen heads, and random ones, are worth to neutral text; or why that is not known."""
+    try:
+        cost = probe.perplexity(model, sets)
+    except MeasurementError as error:
+        return {"cost_reason": str(error)}
+    return {
         "perplexity": float(cost[0]),
         "perplexity_edited": float(cost[1]),
         "perplexity_random": float(np.median(cost[2:])) if len(cost) > 2 else None,

@@ -36,7 +36,11 @@ def _random(result: HeldOut) -> str:
 
 def _cost(result: HeldOut) -> str:
     if result.perplexity is None or result.perplexity_edited is None:
-        return ""
+        return (
+            f". What they cost on neutral text is not known: {result.cost_reason}"
+            if result.cost_reason
+            else ""
+        )
     random = (
         "" if result.perplexity_random is None else f"; with random heads to {result.perplexity_random:.1f}"
     )

@@ -83,30 +83,34 @@ def choose_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) ->
     return HeadChoice(frozenset(found[""]), frozenset(found["_next"]))
 
 
-def random_choices(choice: HeadChoice, heads: int, count: int, seed: int) -> tuple[HeadChoice, ...]:
+def random_choices(
+    choice: HeadChoice, heads: tuple[int, int], count: int, seed: int
+) -> tuple[HeadChoice, ...]:
     """Sets of random heads, each with as many heads in each layer and row as the choice has.
 
     The chosen heads may be drawn, too.
 
     Args:
         choice: heads of either row; not None.
-        heads: heads of a layer.
+        heads: heads of a layer, where the pronoun's row and where the predicting row is read.
         count: how many sets.
         seed: of `numpy.random.Generator`.
     """
     generator = np.random.default_rng(seed)
 
-    def drawn(chosen: frozenset[Head] | None) -> frozenset[Head]:
+    def drawn(chosen: frozenset[Head] | None, width: int) -> frozenset[Head]:
         layers: dict[int, int] = defaultdict(int)
         for layer, _ in sorted(chosen or ()):
             layers[layer] += 1
         return frozenset(
             (layer, int(head))
             for layer, many in layers.items()
-            for head in generator.permutation(heads)[:many]
+            for head in generator.permutation(width)[:many]
         )
 
-    return tuple(HeadChoice(drawn(choice.pronoun), drawn(choice.next)) for _ in range(count))
+    return tuple(
+        HeadChoice(drawn(choice.pronoun, heads[0]), drawn(choice.next, heads[1])) for _ in range(count)
+    )
 
 
 @dataclass(frozen=True, slots=True)

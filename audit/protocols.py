@@ -131,7 +131,10 @@ class InterventionProbe(Protocol):
         """Measure both arms with the rows of each set of heads at the arms' mean; raises MeasurementError."""
 
     def perplexity(self, model: Model, sets: Sequence[HeadChoice]) -> Array:
-        """Perplexity of neutral text, ``[1 + sets]``: unedited, and with each set of heads cut off."""
+        """Perplexity of neutral text, ``[1 + sets]``: unedited, and with each set of heads cut off.
+
+        Raises MeasurementError where a model gives a text no likelihood.
+        """
 
 
 class Report(Protocol):

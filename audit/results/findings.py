@@ -124,6 +124,7 @@ class HeldOut(Result):
         p: one-sided, how often random heads do as much.
         perplexity: of neutral text, per token; perplexity_edited: with the chosen heads cut off at every token;
             perplexity_random: the same with random heads (median).
+        cost_reason: why the perplexities are not known.
         reason: why there is no result.
     """
 
@@ -144,5 +145,6 @@ class HeldOut(Result):
     perplexity: float | None = None
     perplexity_edited: float | None = None
     perplexity_random: float | None = None
+    cost_reason: str | None = None
     seed: int = 0
     reason: str | None = None

@@ -123,10 +123,45 @@ def test_a_half_without_heads_says_so() -> None:
 
 def test_a_probe_that_fails_costs_only_itself() -> None:
     class Failing(FakeProbe):
-        def perplexity(self, model: Any, sets: Sequence[HeadChoice]) -> np.ndarray:
+        def ablate(
+            self, model: Any, pairs: Sequence[Pair], sets: Sequence[HeadChoice]
+        ) -> Iterator[AblationRecord]:
             raise MeasurementError("NaN")
 
     assert [result.reason for result in tried(tables(), Failing())] == ["NaN", "NaN"]
+
+
+def test_a_model_without_perplexity_is_tried_all_the_same() -> None:
+    class Encoder(FakeProbe):
+        def perplexity(self, model: Any, sets: Sequence[HeadChoice]) -> np.ndarray:
+            raise MeasurementError("an encoder (masked-lm) gives a text no perplexity")
+
+    result = tried(tables(), Encoder())[0]
+    assert result.remaining == pytest.approx(0.2)
+    assert (result.reason, result.perplexity, result.perplexity_random) == (None, None, None)
+    assert told(result).endswith(
+        ". What they cost on neutral text is not known: an encoder (masked-lm) gives a text no perplexity."
+    )
+
+
+def test_random_heads_are_drawn_from_the_stream_of_their_row() -> None:
+    """An encoder of three heads a layer, cross-attention of two."""
+    frames, seen = tables(), []
+
+    class Watching(FakeProbe):
+        def ablate(
+            self, model: Any, pairs: Sequence[Pair], sets: Sequence[HeadChoice]
+        ) -> Iterator[AblationRecord]:
+            seen.extend(sets[1:])
+            return super().ablate(model, pairs, sets)
+
+    heads = frames["heads"].assign(stream="encoder", bias_next=float("nan"), nie_next=float("nan"))
+    cross = frames["heads"].assign(stream="cross", bias=float("nan"), nie=float("nan"))
+    cross = cross[cross["head"] > 0].assign(head=lambda frame: frame["head"] - 1)
+    width = int(heads["head"].max()) + 1
+    tried({**frames, "heads": pd.concat([heads, cross], ignore_index=True)}, Watching())
+    assert {head for drawn in seen for _, head in drawn.pronoun or ()} == set(range(width))
+    assert {head for drawn in seen for _, head in drawn.next or ()} == set(range(width - 1))
 
 
 def test_the_sentence_tells_effects_in_nats() -> None:

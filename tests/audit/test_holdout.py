@@ -61,14 +61,15 @@ def test_carriers_are_chosen_and_hardly_anything_that_opposes_moves_or_acts_alon
 
 def test_random_sets_have_as_many_heads_in_each_layer_and_row() -> None:
     choice = HeadChoice(frozenset({(0, 1), (3, 2), (3, 5)}), frozenset({(2, 0)}))
-    sets = random_choices(choice, 9, 300, seed=4)
+    sets = random_choices(choice, (9, 4), 300, seed=4)
     for drawn in sets:
         assert sorted(layer for layer, _ in drawn.pronoun or ()) == [0, 3, 3]
         assert [layer for layer, _ in drawn.next or ()] == [2]
+    assert {head for drawn in sets for _, head in drawn.next or ()} == set(range(4))
     heads = Counter(head for drawn in sets for layer, head in drawn.pronoun or () if layer == 0)
     assert set(heads) == set(range(9))  # the chosen head may be drawn as well
-    assert sets == random_choices(choice, 9, 300, seed=4)
-    assert sets != random_choices(choice, 9, 300, seed=5)
+    assert sets == random_choices(choice, (9, 4), 300, seed=4)
+    assert sets != random_choices(choice, (9, 4), 300, seed=5)
 
 
 def test_the_fall_is_signed_and_its_p_counts_random_sets_that_do_as_much() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedModel
 
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
+from probes.intervention import Kind
 from probes.load import load
 from probes.model import LoadedModel
 from tests.probes import family
@@ -161,6 +163,63 @@ def one_by_one(
     forward = log_odds(case, pair, b, lent(case, a, places, rows)) - y_b
     nde = log_odds(case, pair, a, lent(case, b, places, rows)) - y_b
     return (forward + (y_a - y_b) - nde) / 2, nde
+
+
+#: Stream, layer, head, row.
+Row = tuple[str, int, int, int]
+
+
+def _new_row(kind: Kind, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """What takes the place of a row of one text; masked tokens have the weight 0 in every head."""
+    if kind == "uniform":
+        return (own > 0) / (own > 0).sum(-1, keepdim=True)
+    return (own + other) / 2 if kind == "arms-mean" else torch.zeros_like(own)
+
+
+def edited_together(case: Case, pair: Pair, rows: Sequence[Row], kind: Kind) -> list[float]:
+    """``y`` of both arms, both edited at once: the arms' mean of a layer is that of the edited texts."""
+    return [_edited(case, pair, side, rows, kind) for side in (0, 1)]
+
+
+def _edited(case: Case, pair: Pair, side: int, rows: Sequence[Row], kind: Kind) -> float:
+    texts = (pair.a.text, pair.b.text)
+
+    def edits(answer: Sequence[int]) -> Edit:
+        # One attention call after the other: the other text must have been edited up to there.
+        known: list[dict[tuple[str, int], torch.Tensor]] = [{}, {}]
+        order = list(dict.fromkeys(run(case, texts[0], answer)[1]))
+
+        def edit_of(at: int) -> Edit:
+            def edit(stream: str, layer: int, weights: torch.Tensor) -> None:
+                known[at][stream, layer] = weights.clone()
+                for _, _, head, row in (r for r in rows if r[:2] == (stream, layer)):
+                    own = known[at][stream, layer][:, head, row]
+                    other = known[1 - at].get((stream, layer), known[at][stream, layer])[:, head, row]
+                    weights[:, head, row] = _new_row(kind, own, other)
+
+            return edit
+
+        for _ in order if kind == "arms-mean" else ():
+            for at in (0, 1):
+                run(case, texts[at], answer, edit_of(at))
+        return edit_of(side)
+
+    return log_odds(case, pair, texts[side], edits)
+
+
+def perplexity(case: Case, texts: Sequence[str], heads: Sequence[tuple[int, int]], kind: Kind) -> float:
+    """Perplexity per token with heads edited at every token."""
+    total, count = 0.0, 0
+    for text in texts:
+        ids = words(case.model, text)
+
+        def edit(_: str, layer: int, weights: torch.Tensor) -> None:
+            for _, head in (place for place in heads if place[0] == layer):
+                weights[:, head] = _new_row(kind, weights[:, head], weights[:, head])
+
+        total += run(case, "", ids, edit)[0]
+        count += len(ids)
+    return math.exp(-total / count)
 
 
 _TEXTS = {
