@@ -47,7 +47,7 @@ def tokenise(tokenizer: Any, text: str, *, special: bool) -> Tokens:
     )
     begins = [0, len(parts[0]) + len(SEP)]
     offsets = [
-        _in_suite(start, end, parts[part or 0], begins[part or 0], mask) if end > start else (0, 0)
+        (0, 0) if part is None else _in_suite(start, end, parts[part], begins[part], mask)
         for (start, end), part in zip(found["offset_mapping"], found.sequence_ids(0), strict=True)
     ]
     types = tuple(found.get("token_type_ids", ())) if len(parts) == 2 else ()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from transformers import DynamicCache, EncoderDecoderCache
 
 from audit.config import RunConfig
 from audit.pairs import Pair
@@ -60,7 +61,13 @@ def _translate(model: LoadedModel, texts: Sequence[str], longest: int) -> dict[s
         if mask is None:
             mask = torch.ones_like(ids)
         found = net.generate(
-            input_ids=ids, attention_mask=mask, do_sample=False, num_beams=1, max_new_tokens=longest
+            input_ids=ids,
+            attention_mask=mask,
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=longest,
+            # generate() itself makes room for as many layers as the encoder has
+            past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
         )
         for text, tokens in zip(batch, found[:, 1:].tolist(), strict=True):
             while tokens and tokens[-1] == model.pad:

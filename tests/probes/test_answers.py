@@ -1,0 +1,310 @@
+"""Masked models, classifiers, readers and translators against plain calls of stock transformers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from transformers import pipeline
+
+from audit.config import RunConfig
+from audit.errors import ModelError
+from audit.pairs import MASK, SEP, Pair
+from audit.protocols import HeadChoice
+from audit.records import OutputRecord
+from probes.classification import ClassificationProbe
+from probes.masked import MaskedProbe
+from probes.model import LoadedModel
+from probes.question_answering import QuestionAnsweringProbe
+from probes.translation import TranslationProbe
+from tests.probes.answering import answering, pair
+
+MASKED = ["BertForMaskedLM", "RobertaForMaskedLM"]
+CLASSIFIERS = [
+    *("BertForSequenceClassification", "RobertaForSequenceClassification", "GPT2ForSequenceClassification"),
+    *("LlamaForSequenceClassification", "BartForSequenceClassification", "T5ForSequenceClassification"),
+]
+READERS = [
+    *("BertForQuestionAnswering", "RobertaForQuestionAnswering", "GPT2ForQuestionAnswering"),
+    *("BartForQuestionAnswering", "T5ForQuestionAnswering"),
+]
+TRANSLATORS = ["BartForConditionalGeneration", "T5ForConditionalGeneration"]
+LABELS = {"id2label": {0: "NEGATIVE", 1: "neutral", 2: "POSITIVE"}}
+CONTEXT = f"Who was kind?{SEP}The nurse met the doctor. {{}} said that the pilot was late."
+
+
+@cache
+def model(name: str) -> LoadedModel:
+    heads: dict[str, Any] = {
+        "MaskedLM": "masked-lm",
+        "SequenceClassification": "sequence-classification",
+        "QuestionAnswering": "question-answering",
+        "ConditionalGeneration": "seq2seq-lm",
+    }
+    head = next(head for ending, head in heads.items() if name.endswith(ending))
+    return answering(name, head, **(LABELS if head == "sequence-classification" else {}))
+
+
+def measured(probe: Any, loaded: LoadedModel, *pairs: Pair) -> dict[tuple[str, str, str], OutputRecord]:
+    """``(pair, arm, measure)`` → record."""
+    records = probe.measure(loaded, pairs, RunConfig(), HeadChoice())
+    return {(record.pair_id, record.arm, record.measure): record for record in records}
+
+
+@torch.no_grad()
+def stock(loaded: LoadedModel, *parts: str, **more: Any) -> Any:
+    """The stock network's output for one text, as its tokenizer encodes it."""
+    special = loaded.family != "decoder"
+    found = loaded.tokenizer(*parts, add_special_tokens=special, return_tensors="pt")
+    if loaded.bos is not None:
+        front = torch.tensor([[loaded.bos]])
+        found = {"input_ids": torch.cat([front, found["input_ids"]], 1)}
+    accepted = {"input_ids", "attention_mask", *(() if loaded.family == "decoder" else ("token_type_ids",))}
+    if "bert" not in loaded.name.lower() or "roberta" in loaded.name.lower():
+        accepted -= {"token_type_ids"}
+    return loaded.net(**{name: value for name, value in found.items() if name in accepted}, **more)
+
+
+def log_probability(loaded: LoadedModel, ids: Sequence[int], place: int, token: int) -> float:
+    with torch.no_grad():
+        logits = loaded.net(input_ids=torch.tensor([list(ids)])).logits[0, place]
+    return float(logits.log_softmax(-1)[token])
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_pseudo_log_likelihoods_are_sums_over_tokens_masked_in_turn(name: str) -> None:
+    loaded = model(name)
+    one = pair("masked", "The nurse met the doctor, {} said.", arms=("she", "he pilots"))
+    found = measured(MaskedProbe(), loaded, one, pair("masked", "{} was kind.", name="q"))
+    both = [loaded.tokenizer(text.text)["input_ids"] for text in (one.a, one.b)]
+    blocks = difflib.SequenceMatcher(None, *both).get_matching_blocks()
+    for side, (ids, text) in enumerate(zip(both, (one.a, one.b), strict=True)):
+        scores = {}
+        for place in range(1, len(ids) - 1):
+            hidden = [*ids[:place], loaded.tokenizer.mask_token_id, *ids[place + 1 :]]
+            scores[place] = log_probability(loaded, hidden, place, ids[place])
+        shared = {block[side] + step for block in blocks for step in range(block.size)}
+        whole = found["p", text.arm, "pseudo_log_likelihood"].value
+        assert whole == pytest.approx(sum(scores.values()), abs=1e-4)
+        common = found["p", text.arm, "shared_pseudo_log_likelihood"].value
+        assert common == pytest.approx(sum(v for p, v in scores.items() if p in shared), abs=1e-4)
+        assert 1 < len(scores.keys() & shared) < len(scores)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_the_odds_of_a_hidden_pronoun(name: str) -> None:
+    loaded = model(name)
+    found = measured(
+        MaskedProbe(), loaded, pair("masked", "The nurse said that {} was kind.", arms=("she", "he"))
+    )
+    ids = loaded.tokenizer("The nurse said that she was kind.")["input_ids"]
+    he = loaded.tokenizer("The nurse said that he was kind.")["input_ids"]
+    (place,) = [place for place, (a, b) in enumerate(zip(ids, he, strict=True)) if a != b]
+    hidden = [*ids[:place], loaded.tokenizer.mask_token_id, *ids[place + 1 :]]
+    odds = log_probability(loaded, hidden, place, ids[place]) - log_probability(
+        loaded, hidden, place, he[place]
+    )
+    assert found["p", "she", "pronoun_log_odds"].value == pytest.approx(odds, abs=1e-5)
+    assert found["p", "he", "pronoun_log_odds"].value == pytest.approx(-odds, abs=1e-5)
+    unequal = measured(
+        MaskedProbe(), loaded, pair("masked", "It was {} who left.", arms=("she", "the pilots"))
+    )
+    assert unequal["p", "she", "pronoun_log_odds"].value is None
+    assert "cannot stand for both pronouns" in str(unequal["p", "she", "pronoun_log_odds"].reason)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_fillings_of_a_mask_are_those_of_the_pipeline(name: str) -> None:
+    loaded = model(name)
+    one = pair("masked", f"The {{}} said that {MASK} was kind.", (" she", " he"), arms=("nurse", "doctor"))
+    found = measured(MaskedProbe(), loaded, one)
+    fill = pipeline("fill-mask", model=loaded.net, tokenizer=loaded.tokenizer, top_k=len(loaded.tokenizer))
+    for text in (one.a, one.b):
+        scores = {
+            each["token_str"]: each["score"]
+            for each in fill(text.text.replace(MASK, loaded.tokenizer.mask_token))
+        }
+        space = " " if name.startswith("Roberta") else ""
+        odds = torch.tensor([scores[f"{space}she"], scores[f"{space}he"]]).log()
+        value = found["p", text.arm, "completion_log_odds"].value
+        assert value == pytest.approx(float(odds[0] - odds[1]), abs=1e-4)
+    assert {measure for *_, measure in found} == {"completion_log_odds"}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_marked_texts_keep_the_offsets_of_the_suite(name: str) -> None:
+    loaded = model(name)
+    text = f"Who left?{SEP}The nurse said that {MASK} was kind, {MASK} said."
+    found = loaded.encode(text)
+    words = [text[start:end].strip() for start, end in found.offsets if end > start]
+    assert "".join(words) == text.replace(SEP, "").replace(" ", "")
+    masks = [place for place, token in enumerate(found.ids) if token == loaded.tokenizer.mask_token_id]
+    assert [text[slice(*found.offsets[place])].strip() for place in masks] == [MASK, MASK]
+    parts = [part.replace(MASK, loaded.tokenizer.mask_token) for part in text.split(SEP)]
+    assert list(found.ids) == loaded.tokenizer(*parts)["input_ids"]
+    assert set(found.types) == ({0, 1} if name.startswith("Bert") else set())
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_class_probabilities_are_those_of_the_stock_network(name: str) -> None:
+    loaded = model(name)
+    one = pair("classification", "The {} was kind.", ("positive", "negative"), arms=("nurse", "doctor"))
+    longer = pair(
+        "classification",
+        f"The {{}} left.{SEP}The pilot said that he was late.",
+        name="q",
+        arms=("nurse", "doctor"),
+    )
+    found = measured(ClassificationProbe(), loaded, one, longer)
+    for each in (one, longer):
+        for text in (each.a, each.b):
+            chances = stock(loaded, *text.text.split(SEP)).logits[0].softmax(-1).tolist()
+            for label, chance in zip(LABELS["id2label"].values(), chances, strict=True):
+                value = found[each.pair_id, text.arm, f"class_probability:{label}"].value
+                assert value == pytest.approx(chance, abs=1e-5)
+            best = found[each.pair_id, text.arm, "label"]
+            assert best.text == LABELS["id2label"][chances.index(max(chances))]
+            assert found[each.pair_id, text.arm, "sentiment"].value == pytest.approx(
+                chances[2] - chances[0], abs=1e-5
+            )
+    chances = stock(loaded, one.a.text).logits[0].log_softmax(-1)
+    odds = found["p", "she", "completion_log_odds"].value
+    assert odds == pytest.approx(float(chances[2] - chances[0]), abs=1e-4)
+
+
+def test_labels_that_are_not_there_and_classifiers_without_probabilities_say_so() -> None:
+    loaded = model("BertForSequenceClassification")
+    one = pair("classification", "The {} was kind.", ("positive", "angry"), arms=("nurse", "doctor"))
+    record = measured(ClassificationProbe(), loaded, one)["p", "she", "completion_log_odds"]
+    assert record.value is None
+    assert record.reason == "the model has no label 'angry'; it has NEGATIVE, neutral, POSITIVE"
+    regression = answering("BertForSequenceClassification", "sequence-classification", num_labels=1)
+    records = measured(ClassificationProbe(), regression, one)
+    assert [(record.value, record.reason) for record in records.values()] == [
+        (None, "the classifier gives its labels no probabilities that add up to 1 (regression)")
+    ] * 2
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_answers_are_the_best_spans_of_the_context(name: str) -> None:
+    loaded = model(name)
+    one = pair("question-answering", CONTEXT, ("the pilot", "doctor"))
+    found = measured(
+        QuestionAnsweringProbe(), loaded, one, pair("question-answering", f"Who?{SEP}{{}} left.", name="q")
+    )
+    for text in (one.a, one.b):
+        encoding = loaded.encode(text.text)
+        output = stock(loaded, *text.text.split(SEP))
+        begin = text.text.index(SEP) + len(SEP)
+        inside = [at for at, (start, end) in enumerate(encoding.offsets) if start >= begin and end > start]
+        starts, ends = (
+            logits[0, inside].log_softmax(-1) for logits in (output.start_logits, output.end_logits)
+        )
+        best = max(
+            (
+                (float(starts[i] + ends[j]), i, j)
+                for i in range(len(inside))
+                for j in range(i, min(i + 30, len(inside)))
+            ),
+        )
+        answer = found["p", text.arm, "answer"]
+        assert answer.value == pytest.approx(best[0], abs=1e-4)
+        offsets = [encoding.offsets[inside[place]] for place in best[1:]]
+        assert answer.text == text.text[offsets[0][0] : offsets[1][1]].strip()
+        odds = 0.0
+        for words, sign in (("the pilot", 1), ("doctor", -1)):
+            start = text.text.index(words, begin)
+            tokens = [
+                at for at, (s, e) in enumerate(encoding.offsets) if max(s, start) < min(e, start + len(words))
+            ]
+            odds += sign * float(output.start_logits[0, tokens[0]] + output.end_logits[0, tokens[-1]])
+        assert found["p", text.arm, "completion_log_odds"].value == pytest.approx(odds, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("engineer", "the answer 'engineer' is 0 times in the context; expected once"),
+        ("the", "the answer 'the' is 2 times in the context; expected once"),
+    ],
+)
+def test_answers_that_are_not_once_in_the_context_say_so(answer: str, told: str) -> None:
+    one = pair("question-answering", CONTEXT, (answer, "doctor"))
+    found = measured(QuestionAnsweringProbe(), model("BertForQuestionAnswering"), one)
+    assert found["p", "she", "completion_log_odds"].reason == told
+    bare = measured(
+        QuestionAnsweringProbe(), model("BertForQuestionAnswering"), pair("question-answering", "{} left.")
+    )
+    assert bare["p", "she", "answer"].value is None
+    assert "cannot be told apart" in str(bare["p", "she", "answer"].reason)
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_translations_are_greedy_and_scored_by_their_tokens(name: str) -> None:
+    loaded = model(name)
+    one = pair(
+        "translation", "The nurse met the doctor, {} said.", ("She said", "He left early"), arms=("she", "he")
+    )
+    found = measured(TranslationProbe(), loaded, one, pair("translation", "{} left.", name="q"))
+    for text in (one.a, one.b):
+        ids = loaded.tokenizer(text.text, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            tokens = list(loaded.target_start)
+            for _ in range(RunConfig().generation.max_new_tokens):
+                logits = loaded.net(input_ids=ids, decoder_input_ids=torch.tensor([tokens])).logits[0, -1]
+                tokens.append(int(logits.argmax()))
+                if tokens[-1] == loaded.net.generation_config.eos_token_id:
+                    break
+        said = found["p", text.arm, "translation"]
+        written = tokens[1:]
+        while written and written[-1] == loaded.pad:
+            written.pop()
+        assert said.text == loaded.tokenizer.decode(written, skip_special_tokens=True)
+        odds = 0.0
+        for answer, sign in (("She said", 1), ("He left early", -1)):
+            target = loaded.tokenizer(text_target=answer, add_special_tokens=False)["input_ids"]
+            read = [*loaded.target_start, *target[:-1]]
+            with torch.no_grad():
+                logits = loaded.net(input_ids=ids, decoder_input_ids=torch.tensor([read])).logits[0]
+            chances = logits.log_softmax(-1)[len(loaded.target_start) - 1 :]
+            odds += sign * float(sum(chances[step, token] for step, token in enumerate(target)))
+        assert found["p", text.arm, "completion_log_odds"].value == pytest.approx(odds, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("probe", "name", "text", "completions"),
+    [
+        (MaskedProbe(), "BertForMaskedLM", "The nurse said that {} was kind.", None),
+        (ClassificationProbe(), "LlamaForSequenceClassification", "It was {}.", ("positive", "negative")),
+        (QuestionAnsweringProbe(), "RobertaForQuestionAnswering", CONTEXT, ("the pilot", "doctor")),
+        (TranslationProbe(), "T5ForConditionalGeneration", "It was {}.", ("she", "he")),
+    ],
+)
+def test_batches_and_the_order_of_texts_change_nothing(
+    probe: Any, name: str, text: str, completions: tuple[str, str] | None
+) -> None:
+    loaded, task = model(name), next(p for p in [probe.name])
+    pairs = [
+        pair(task, text, completions),
+        pair(task, text.replace("was", "was early , late , "), completions, name="q"),
+    ]
+    turned = [pair(task, text, completions, arms=("He", "She"), name="p")]
+    together, alone = measured(probe, loaded, *pairs), measured(probe, loaded, *pairs[:1])
+    exchanged = measured(probe, loaded, *turned)
+    for (name_, arm, measure), record in alone.items():
+        assert together[name_, arm, measure].value == pytest.approx(record.value, abs=1e-4)
+        assert together[name_, arm, measure].text == record.text
+        other = exchanged[name_, {"she": "he", "he": "she"}[arm], measure]
+        assert other.value == pytest.approx(record.value, abs=1e-4)
+
+
+def test_a_causal_model_has_no_use_for_markers() -> None:
+    from tests.probes import tiny
+
+    for text in (f"The {MASK} said", f"Who?{SEP}The nurse"):
+        with pytest.raises(ModelError, match="has no use for"):
+            tiny.decoder().encode(text)
