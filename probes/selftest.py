@@ -12,9 +12,12 @@ from probes.attention_call import Attended, ObservedCall
 from probes.capture import CapturedCall, RowCapture
 from probes.forward import forward
 from probes.head import log_probabilities
+from probes.intervention import Intervention, Place
 from probes.model import LoadedModel
+from probes.preparation import told_engine
 from probes.route import instrument
 from probes.routing import reported_attention, stock
+from probes.row_edits import RowEdits
 from probes.sequences import pad_right
 
 _LONG = "On Monday the baker told the painter a story about the old bridge by the river."
@@ -42,8 +45,9 @@ def self_test(model: LoadedModel) -> tuple[SelfTestStep, ...]:
     Returns:
         One step per claim, in order: logits are numbers; they equal the stock model's, bit for bit;
         every attention layer was seen; captured rows and logits equal eager attention; a decoder's rows
-        look only to the left; an edit of nothing changes nothing; a real edit moves the logits; padding and
-        batch order stay within a bound; a decoder's log-probabilities equal those of its own logits. NaN
+        look only to the left; an edit of nothing changes nothing; a real edit moves the logits; edits of one copy
+        of a text leave its other copies alone, and which engine edits; padding and batch order stay within a
+        bound; a decoder's log-probabilities equal those of its own logits. NaN
         logits end the test at the first step.
     """
     texts = [list(model.encode(text).ids)[: model.max_length] for text in (_LONG, _SHORT)]
@@ -56,6 +60,7 @@ def self_test(model: LoadedModel) -> tuple[SelfTestStep, ...]:
         *_rows_equal_eager(model, texts, alone),
         _edit_of_nothing(model, texts, alone),
         _real_edit(model, texts, alone),
+        _edits_apart(model, texts, alone),
         _padding_and_order(model, texts, alone),
     ]
     if model.head == "causal-lm":
@@ -177,6 +182,31 @@ def _real_edit(model: LoadedModel, texts: list[list[int]], alone: _Said) -> Self
     moved = _distance(alone[0], _edited(model, texts, 0.0))
     note = "the bound is the least that must move"
     return _step("a real edit moves the logits", moved > _MOVED, moved, _MOVED, note)
+
+
+def _edits_apart(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    """Three copies of a text: unedited, every row read along itself, and attention without anything read."""
+    rows = tuple(range(len(texts[0])))
+    decoded = _decoded(model, 1)
+    answer = () if decoded is None else tuple(range(decoded.shape[1]))
+    own = tuple(
+        Place(place.layer, head, rows if place.stream in ("self", "encoder") else answer, place.stream)
+        for place in model.anatomy.places.values()
+        if place.by_token
+        for head in range(model.anatomy.heads[place.stream])
+    )
+    edits = RowEdits(
+        model.anatomy,
+        [Intervention(own), Intervention(own, "zero")],
+        torch.tensor([0], device=model.device),
+    )
+    with instrument(edits):
+        plain, same, cut = _said(model, [texts[0]] * 3)
+    edits.check()
+    worst = max(_distance(plain, alone[0]), _distance(same, alone[0]))
+    passed = worst <= _bound(model) and _distance(cut, alone[0]) > _MOVED
+    note = f"interventions: {told_engine(model, texts[0])}"
+    return _step("edits of one copy leave the others alone", passed, worst, _bound(model), note)
 
 
 def _padding_and_order(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
