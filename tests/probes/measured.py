@@ -41,4 +41,7 @@ def spots(case: Case, one: Pair) -> dict[str, tuple[str, int]]:
         found["_next"] = ("cross", 0)
     elif case.model.family == "decoder":
         found["_next"] = ("self", len(case.model.encode(one.a.text).ids) - 1)
+    else:
+        ids = case.model.encode(one.a.text).ids
+        found["_next"] = ("self", ids.index(case.model.tokenizer.mask_token_id))
     return found
