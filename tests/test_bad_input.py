@@ -150,7 +150,8 @@ def test_a_wrong_config_is_told_with_its_line(told: Told, tmp_path: Path) -> Non
     )
     assert told(*arguments) == (
         "gate.yaml:4: probes[1]: unknown probe 'likelyhood'; expected ablation, attention, causal, "
-        "classification, embedding, generation, likelihood, masked, patterns, question-answering or translation; did you mean 'likelihood'?"
+        "classification, embedding, generation, likelihood, masked, patterns, question-answering or translation; "
+        "did you mean 'likelihood'?"
     )
     (tmp_path / "gate.yaml").write_text("preset: mine\nq: 0\n", encoding="utf-8")
     assert told(*arguments) == "gate.yaml:2: q: out of range (got 0); expected more than 0.0"
