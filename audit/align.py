@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,15 +10,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from audit.characters import pieces
 from audit.errors import ShapeError
 from audit.pairs import Span, Text
 from audit.protocols import Encoding
 
 Array = npt.NDArray[np.float64]
 Match = tuple[int, int]
-
-#: Scripts that put no space between words: each character may end a word, the tokens decide.
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def words(text: str, encoding: Encoding) -> tuple[Word, ...]:
     Returns:
         Words in the order of their first tokens.
     """
-    pieces = _pieces(text)
+    number = pieces(text)
     found: list[Word] = []
     last_piece = -1  # last piece of the text that the current word reaches into
     for token, offset in enumerate(encoding.offsets):
@@ -84,11 +81,11 @@ def words(text: str, encoding: Encoding) -> tuple[Word, ...]:
             last_piece = -1
             continue
         span = _stripped(text, offset)
-        if last_piece >= 0 and pieces[span[0]] <= last_piece and span[0] >= found[-1].span[0]:
+        if last_piece >= 0 and number[span[0]] <= last_piece and span[0] >= found[-1].span[0]:
             found[-1] = _joined(text, (found[-1], Word("", span, (token,))))
         else:
             found.append(Word(text[slice(*span)], span, (token,)))
-        last_piece = pieces[found[-1].span[1] - 1]
+        last_piece = number[found[-1].span[1] - 1]
     return tuple(found)
 
 
@@ -194,28 +191,6 @@ def match_rows(p: Array, q: Array, alignment: Alignment) -> tuple[Array, Array]:
 def _binned(row: Array, matched: Sequence[int], others: Sequence[int]) -> Array:
     other = row[..., list(others)].sum(axis=-1, keepdims=True)
     return np.concatenate([row[..., list(matched)], other], axis=-1)
-
-
-def _pieces(text: str) -> list[int]:
-    """For each character the number of the word, sign or run of spaces that it belongs to."""
-    pieces: list[int] = []
-    number, before = -1, "sign"
-    for character in text:
-        kind = _kind(character)
-        number += not (kind == "mark" or kind == before in ("letter", "space")) or number < 0
-        before = before if kind == "mark" else kind
-        pieces.append(number)
-    return pieces
-
-
-def _kind(character: str) -> str:
-    if character.isspace():
-        return "space"
-    if unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf"):
-        return "mark"
-    if not (character.isalnum() or character == "_"):
-        return "sign"
-    return "unspaced" if unicodedata.name(character, "").startswith(_UNSPACED) else "letter"
 
 
 def _stripped(text: str, span: Span) -> Span:
