@@ -35,6 +35,14 @@ def spans_of_words(text: str) -> tuple[Span, ...]:
     return tuple((piece[0], piece[-1] + 1) for piece in found if kind_of(text[piece[0]]) != "space")
 
 
+def trimmed(text: str, span: Span) -> Span:
+    """A span without the spaces at its ends; one of nothing but spaces keeps them."""
+    inside = text[slice(*span)]
+    if not inside.strip():
+        return span
+    return (span[0] + len(inside) - len(inside.lstrip()), span[1] - len(inside) + len(inside.rstrip()))
+
+
 def differing_spans(text_a: str, text_b: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """Where two texts differ, word by word; the i-th span of one belongs to the i-th of the other.
 
