@@ -68,7 +68,7 @@ def _batches(model: LoadedModel, inputs: Sequence[Input]) -> Iterator[list[int]]
     batch: list[int] = []
     for at in order:
         full = (len(batch) + 1) * _length(inputs[at]) > most
-        if batch and (full or kinds[at] != kinds[batch[0]] or _pad(model) is None):
+        if batch and (full or kinds[at] != kinds[batch[0]]):
             yield batch
             batch = []
         batch.append(at)
@@ -90,23 +90,15 @@ def _most_tokens(model: LoadedModel) -> int:
 def _kind(model: LoadedModel, one: Input) -> tuple[int, int]:
     """Only inputs of one kind run together: of one length where padding is read, of as many ends where these are."""
     ends = 0
-    if model.family == "encoder-decoder" and model.head == "sequence-classification":
+    if model.classifies_at_end:
         # BART's head reads the last of equally many.
         ends = one.ids.count(model.net.config.eos_token_id or -1)
     return ends, len(one.ids) if model.reads_padding else 0
 
 
-def _pad(model: LoadedModel) -> int | None:
-    """What stands behind a text's end; None where a classifier that looks for the last token knows no padding."""
-    if model.family == "decoder" and model.head == "sequence-classification":
-        pad = model.net.config.get_text_config().pad_token_id
-        return None if pad is None else int(pad)
-    return model.pad
-
-
 @torch.no_grad()
 def _read(model: LoadedModel, batch: Sequence[Input]) -> torch.Tensor:
-    ids, mask = pad_right([each.ids for each in batch], model.device, _pad(model) or 0)
+    ids, mask = pad_right([each.ids for each in batch], model.device, model.pad)
     types = pad_types([each.types for each in batch], ids)
     decoded = None
     if model.decodes:

@@ -38,6 +38,7 @@ Head = Literal[
 #: What families call the length of their context window.
 _WINDOW = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 _UNLIMITED = 1_000_000
+_NO_TOKEN = -1
 
 
 class LoadedModel:
@@ -65,6 +66,9 @@ class LoadedModel:
         self.family, self.hashes, self.head = family, hashes, head
         self.norms = ValueNorms(net)
         self._encodings: dict[str, Encoding] = {}
+        if self._looks_for_padding and self._config.pad_token_id is None:
+            # Such a head refuses several texts; with a pad token that is no token it reads the last of each.
+            self._config.pad_token_id = _NO_TOKEN
 
     @property
     def device(self) -> torch.device:
@@ -94,14 +98,26 @@ class LoadedModel:
     @property
     def pad(self) -> int:
         """The token that stands where a text has ended."""
-        config = self._config
-        named = (self.tokenizer.pad_token_id, getattr(config, "pad_token_id", None), 0)
-        return next(int(token) for token in named if token is not None)
+        named = [self.tokenizer.pad_token_id, getattr(self._config, "pad_token_id", None)]
+        if self._looks_for_padding:
+            named.reverse()
+        return next((int(token) for token in named if token is not None and token >= 0), 0)
 
     @cached_property
     def reads_padding(self) -> bool:
         """Whether what it says of a text depends on padding, so that only texts of one length run together."""
-        return reads_padding(self.net, self.pad)
+        classifies = self.head == "sequence-classification" and not self.classifies_at_end
+        return reads_padding(self.net, self.pad, head=classifies)
+
+    @property
+    def _looks_for_padding(self) -> bool:
+        """Whether it is a decoder that classifies: its head reads the last token that is no padding."""
+        return self.family == "decoder" and self.head == "sequence-classification"
+
+    @property
+    def classifies_at_end(self) -> bool:
+        """Whether it is an encoder–decoder that classifies: its head reads where the text ends for the last time."""
+        return self.family == "encoder-decoder" and self.head == "sequence-classification"
 
     @property
     def decodes(self) -> bool:

@@ -50,7 +50,7 @@ def self_test(model: LoadedModel) -> tuple[SelfTestStep, ...]:
         bound; a decoder's log-probabilities equal those of its own logits. NaN
         logits end the test at the first step.
     """
-    texts = [list(model.encode(text).ids)[: model.max_length] for text in (_LONG, _SHORT)]
+    texts = [_tokens(model, text) for text in (_LONG, _SHORT)]
     alone = _said(model, texts[:1])
     if not _finite(alone):
         return (_step("logits are numbers", False, note="the logits hold NaN or infinite values"),)
@@ -68,6 +68,12 @@ def self_test(model: LoadedModel) -> tuple[SelfTestStep, ...]:
     return tuple(steps)
 
 
+def _tokens(model: LoadedModel, text: str) -> list[int]:
+    """As many tokens as the context window holds, with the end of text where the head looks for it."""
+    ids = list(model.encode(text).ids)[: model.max_length]
+    return [*ids[:-1], model.net.config.eos_token_id] if model.classifies_at_end else ids
+
+
 def _step(
     name: str, passed: bool, value: float | None = None, bound: float | None = None, note: str = ""
 ) -> SelfTestStep:
@@ -77,8 +83,8 @@ def _step(
 
 
 def _decoded(model: LoadedModel, texts: int) -> torch.Tensor | None:
-    """The same decoded tokens for every text of an encoder–decoder."""
-    if model.family != "encoder-decoder":
+    """The same decoded tokens for every text; None where the network answers with no text of its own."""
+    if not model.decodes:
         return None
     ids = [*model.target_start, *model.encode(_SHORT).ids[:_DECODED]]
     return torch.tensor([ids] * texts, device=model.device)
@@ -92,7 +98,7 @@ def _said(model: LoadedModel, texts: Sequence[Sequence[int]]) -> _Said:
         whole = torch.stack([output.start_logits, output.end_logits], -1).float()
     else:
         whole = output[0].float()
-    if model.family == "encoder-decoder" or model.head == "sequence-classification":
+    if model.decodes or model.head == "sequence-classification":
         return list(whole)
     return [row[: len(text)] for row, text in zip(whole, texts, strict=True)]
 
@@ -188,7 +194,7 @@ def _edits_apart(model: LoadedModel, texts: list[list[int]], alone: _Said) -> Se
     """Three copies of a text: unedited, every row read along itself, and attention without anything read."""
     rows = tuple(range(len(texts[0])))
     decoded = _decoded(model, 1)
-    answer = () if decoded is None else tuple(range(decoded.shape[1]))
+    answer = rows if decoded is None else tuple(range(decoded.shape[1]))
     own = tuple(
         Place(place.layer, head, rows if place.stream in ("self", "encoder") else answer, place.stream)
         for place in model.anatomy.places.values()
