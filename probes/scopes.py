@@ -56,9 +56,8 @@ def _layer(model: LoadedModel, job: Job, stream: Stream, layer: int) -> tuple[Pl
 
 def _rows(model: LoadedModel, job: Job, stream: Stream) -> tuple[int, ...]:
     """Rows of a stream that can differ between the two texts."""
-    text = len(job.questions[0].inputs[0].ids)
-    if model.family == "decoder":
-        return tuple(range(job.start, job.following.rows[0] + 1 if job.following else text))
-    if stream in ("self", "encoder") or job.following is None:
-        return tuple(range(text))
-    return tuple(range(job.following.rows[0] + 1))
+    if job.following is not None and model.decodes and stream != "encoder":
+        return tuple(range(job.following.rows[0] + 1))
+    if job.following is not None and model.family == "decoder":
+        return tuple(range(job.start, job.following.rows[0] + 1))
+    return tuple(range(len(job.questions[0].inputs[0].ids)))
