@@ -19,7 +19,6 @@ from probes.route import instrument
 from probes.routing import reported_attention, stock
 from probes.row_edits import RowEdits
 from probes.sequences import pad_right
-from probes.text_ends import unpadded_ends
 
 _LONG = "On Monday the baker told the painter a story about the old bridge by the river."
 _SHORT = "The painter listened."
@@ -207,7 +206,7 @@ def _edits_apart(model: LoadedModel, texts: list[list[int]], alone: _Said) -> Se
         [Intervention(own), Intervention(own, "zero")],
         torch.tensor([0], device=model.device),
     )
-    with instrument(edits), unpadded_ends(model):
+    with instrument(edits):
         plain, same, cut = _said(model, [texts[0]] * 3)
     edits.check()
     worst = max(_distance(plain, alone[0]), _distance(same, alone[0]))

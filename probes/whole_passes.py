@@ -17,7 +17,6 @@ from probes.model import LoadedModel
 from probes.questions import Input, Question, log_scores
 from probes.route import instrument
 from probes.row_edits import RowEdits
-from probes.text_ends import unpadded_ends
 
 #: Tokens computed at once; larger gains nothing on two cores and costs memory.
 _POSITIONS = 6144
@@ -100,8 +99,7 @@ class WholePasses:
 
         decoded = batch([each.decoded for each in inputs]) if inputs[0].decoded else None
         types = batch([each.types for each in inputs]) if inputs[0].types else None
-        with unpadded_ends(self._model):
-            return forward(self._model.net, batch([each.ids for each in inputs]), None, decoded, types)
+        return forward(self._model.net, batch([each.ids for each in inputs]), None, decoded, types)
 
     @torch.no_grad()
     def _alone(self, job: Job, arm: int) -> float:
