@@ -15,6 +15,7 @@ from probes.questions import mask_places
 Tokens = tuple[int, ...]
 
 _BOTH_WAYS = "an encoder looks both ways and has no row that predicts the next word"
+_NO_WORD = "the model's head ({}) predicts no next word from one row"
 _SPANS = "no single row predicts where an answer begins and ends"
 
 
@@ -106,4 +107,6 @@ def predicting_row(model: LoadedModel, ids: Sequence[int]) -> int | None:
 
 def why_no_row(model: LoadedModel) -> str:
     """Why no row of a model's text predicts the answer."""
-    return _BOTH_WAYS if model.family != "decoder" else _SPANS
+    if model.family == "encoder" or model.decodes:
+        return _BOTH_WAYS
+    return _SPANS if model.head == "question-answering" else _NO_WORD.format(model.head)

@@ -11,6 +11,7 @@ from audit.records import HeadRecord, Record
 from probes.causal import CausalProbe
 from probes.job import Job
 from probes.preparation import prepare
+from tests.probes.family import MASKED
 from tests.probes.patching import Case, row_of
 
 
@@ -37,8 +38,9 @@ def spots(case: Case, one: Pair) -> dict[str, tuple[str, int]]:
     """Suffix of a measure → stream and row in which it is read."""
     stream = "encoder" if "encoder" in case.streams else "self"
     found = {"": (stream, row_of(case, one.a.text, "She"))}
+    tokens = case.model.encode(one.a.text).ids
     if "cross" in case.streams:
-        found["_next"] = ("cross", 0)
-    elif case.model.family == "decoder":
-        found["_next"] = ("self", len(case.model.encode(one.a.text).ids) - 1)
-    return found
+        return found | {"_next": ("cross", 0)}
+    if case.tiny.auto == MASKED:
+        return found | {"_next": ("self", tokens.index(case.model.tokenizer.mask_token_id))}
+    return found | {"_next": ("self", len(tokens) - 1)}

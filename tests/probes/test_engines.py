@@ -149,22 +149,11 @@ def test_who_has_no_perplexity_says_so(name: str, reason: str, cases: Callable[[
 
 
 def test_streams_without_a_row_say_why(cases: Callable[[str], Case]) -> None:
-    reasons = {
-        (name, record.stream): record.reasons
-        for name in ("bert", "t5")
-        for record in records(cases(name), pair(cases(name)))
-        if isinstance(record, HeadRecord)
-    }
-    assert reasons == {
-        ("bert", "self"): {
-            "nie_next": "an encoder looks both ways and has no row that predicts the next word"
-        },
-        ("t5", "encoder"): {
-            "nie_next": "the row that predicts the answer's first word is the cross-attention's"
-        },
-        ("t5", "cross"): {
-            "nie": "cross-attention is read from the row that predicts the first word of the answer"
-        },
+    case = cases("t5")
+    found = [record for record in records(case, pair(case)) if isinstance(record, HeadRecord)]
+    assert {record.stream: record.reasons for record in found} == {
+        "encoder": {"nie_next": "the row that predicts the answer's first word is the cross-attention's"},
+        "cross": {"nie": "cross-attention is read from the row that predicts the first word of the answer"},
     }
 
 

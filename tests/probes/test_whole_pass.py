@@ -93,7 +93,7 @@ def test_identical_texts_give_exactly_zero(name: str, cases: Callable[[str], Cas
     one = pair(case)
     same = replace(one, b=replace(one.b, text=one.a.text, swap=one.a.swap, mentions=one.a.mentions))
     found = tables(case, same)
-    assert len(found) == (2 if case.model.family == "encoder" else 4)
+    assert len(found) == 4
     assert all((table == 0).all() for table in found.values())
     outputs = [record for record in records(case, same) if isinstance(record, OutputRecord)]
     assert outputs
