@@ -15,10 +15,9 @@ from audit.records import HeadRecord, OutputRecord, Record, Stream
 from probes.job import Job
 from probes.model import LoadedModel
 from probes.preparation import Work, prepare
+from probes.rows import why_no_row
 from probes.scopes import Head, heads_of, single_heads, whole_scopes
 
-_NO_ROW = "an encoder looks both ways and has no row that predicts the next word"
-_NO_WORD = "the model's head ({}) predicts no next word from one row"
 _SAME_ROW = "the pronoun's row is the predicting row"
 _OTHER_STREAM = {
     "encoder": "the row that predicts the answer's first word is the cross-attention's",
@@ -99,7 +98,7 @@ def _measured(model: LoadedModel, work: Work, heads: HeadChoice, arm: str) -> It
 def _why_no_following(model: LoadedModel, job: Job) -> str | None:
     """Why no row but the pronoun's predicts the answer."""
     if job.following is None:
-        return _NO_ROW if model.family == "encoder" else _NO_WORD.format(model.head)
+        return why_no_row(model)
     same = job.following.stream == job.pronoun.stream
     return _SAME_ROW if same and job.following.rows[0] in job.pronoun.rows else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from audit.results import ModelInfo, SelfTestStep
 from probes.anatomy import Anatomy, survey
 from probes.marked_text import tokenise
 from probes.padding import reads_padding
+from probes.pooling import read_tokens
 from probes.projection import ValueNorms
 from probes.route import interface_names
 from probes.routing import route_of
@@ -114,10 +115,21 @@ class LoadedModel:
         """Whether it is a decoder that classifies: its head reads the last token that is no padding."""
         return self.family == "decoder" and self.head == "sequence-classification"
 
+    def last_read(self, ids: Sequence[int]) -> int:
+        """The token of a decoder's text that its head reads last."""
+        pad = self._config.pad_token_id if self._looks_for_padding else None
+        return max((place for place, token in enumerate(ids) if token != pad), default=0)
+
     @property
     def classifies_at_end(self) -> bool:
         """Whether it is an encoder–decoder that classifies: its head reads where the text ends for the last time."""
         return self.family == "encoder-decoder" and self.head == "sequence-classification"
+
+    @cached_property
+    def classifies_at_start(self) -> bool:
+        """Whether it is an encoder that classifies a text by its first token."""
+        classifies = self.family == "encoder" and self.head == "sequence-classification"
+        return classifies and read_tokens(self.net) == (0,)
 
     @property
     def decodes(self) -> bool:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from audit.config import RunConfig
-from audit.errors import ModelError
+from audit.config import GenerationSettings, RunConfig
+from audit.errors import MeasurementError, ModelError
 from audit.pairs import MASK, SEP
+from audit.protocols import HeadChoice
+from audit.records import OutputRecord
 from probes.classification import ClassificationProbe
 from probes.masked import MaskedProbe
+from probes.model import LoadedModel
 from probes.question_answering import QuestionAnsweringProbe
 from probes.translation import TranslationProbe
 from tests.probes import tiny
@@ -153,6 +156,45 @@ def test_translations_are_greedy_and_scored_by_their_tokens(name: str) -> None:
             chances = logits.log_softmax(-1)[len(loaded.target_start) - 1 :]
             odds += sign * float(sum(chances[step, token] for step, token in enumerate(target)))
         assert found["p", text.arm, "completion_log_odds"].value == pytest.approx(odds, abs=1e-3)
+
+
+def translated(loaded: LoadedModel, *texts: str, steps: int = 24) -> list[OutputRecord]:
+    pairs = [pair("translation", text, name=text) for text in texts]
+    config = RunConfig(generation=GenerationSettings(max_new_tokens=steps))
+    return list(TranslationProbe().measure(loaded, pairs, config, HeadChoice()))
+
+
+@pytest.mark.parametrize("forced", [None, 7])
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_a_translation_is_counted_without_what_frames_it(name: str, forced: int | None) -> None:
+    """What is forced to the front and the end of the text are no words of the translation."""
+    loaded = answering(name, "seq2seq-lm")
+    settings: Any = loaded.net.generation_config
+    settings.forced_bos_token_id, settings.eos_token_id = forced, None
+    # the end is what the model would say in the fourth place, so that translations end early
+    she = loaded.tokenizer("She left.", return_tensors="pt")["input_ids"]
+    settings.eos_token_id = int(loaded.net.generate(she, max_new_tokens=4, use_cache=False)[0, 4])
+    records = translated(loaded, "{} left.", "The nurse met the doctor, {} said.", steps=5)
+    for record in records:
+        text = record.pair_id.format({"she": "She", "he": "He"}[record.arm])
+        ids = loaded.tokenizer(text, return_tensors="pt")["input_ids"]
+        row = loaded.net.generate(ids, max_new_tokens=5 + (forced is not None), use_cache=False)[0].tolist()
+        words = row[1 if forced is None else 2 :]
+        words = words[: words.index(settings.eos_token_id)] if settings.eos_token_id in words else words
+        assert record.value == len(words)
+        assert record.text == loaded.tokenizer.decode(words, skip_special_tokens=True)
+    assert min(record.value or 0.0 for record in records) < 5
+
+
+def test_a_translation_that_cannot_be_written_says_so() -> None:
+    loaded = answering("BartForConditionalGeneration", "seq2seq-lm")
+    assert {(record.value, record.reason) for record in translated(loaded, "{} left.", steps=80)} == {
+        (None, "the translation needs 81 tokens, the context window holds 64")
+    }
+    bias: Any = loaded.net.final_logits_bias
+    bias[0, 5] = float("nan")
+    with pytest.raises(MeasurementError, match=r"tiny: pair \{\} left\.: the model's logits are NaN"):
+        translated(loaded, "{} left.")
 
 
 @pytest.mark.parametrize(
