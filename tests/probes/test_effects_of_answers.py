@@ -125,7 +125,10 @@ def test_effects_on_answers_equal_patching_by_hand(name: str, auto: str, tmp_pat
     ("name", "auto", "stream", "reason"),
     [
         ("bert", ANSWERS, "self", "an encoder looks both ways and has no row that predicts the next word"),
-        ("bart", CLASSIFIES, "encoder", "the model's head (sequence-classification) predicts no next word from one row"),
+        (
+            *("bart", CLASSIFIES, "encoder"),
+            "the model's head (sequence-classification) predicts no next word from one row",
+        ),
     ],
 )
 def test_models_say_why_no_row_predicts(
