@@ -111,7 +111,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "sentiment": Measure(
         "Difference in sentiment",
         "",
-        "Probability of positive less that of negative, first arm less second; from -2 to 2.",
+        "Probability of positive less that of negative, first arm less second; from −2 to 2.",
         signed=True,
     ),
     "label_changed": Measure(
@@ -179,7 +179,7 @@ def measure_of(name: str) -> Measure:
     """Look up a measure's words; an unknown one keeps its own name, spaced."""
     if name.startswith(CLASS_PROBABILITY):
         label = name.removeprefix(CLASS_PROBABILITY)
-        return Measure(f"Probability of “{label}”", "", "First arm less second; from -1 to 1.", signed=True)
+        return Measure(f"Probability of “{label}”", "", "First arm less second; from −1 to 1.", signed=True)
     return MEASURES.get(name) or Measure(name.replace("_", " ").capitalize(), "", "")
 
 
