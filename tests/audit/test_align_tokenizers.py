@@ -19,7 +19,7 @@ from audit.protocols import Encoding
 from audit.words import Word
 from tests.audit.cut_texts import KINDS, STRETCHES, SWAPS, encode, tokenizer, write
 
-FEW = settings(max_examples=400, deadline=None)
+FEW = settings(max_examples=30, deadline=None)
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
