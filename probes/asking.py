@@ -63,16 +63,12 @@ def log_odds(model: LoadedModel, questions: Iterable[Question]) -> list[float]:
 
 def _batches(model: LoadedModel, inputs: Sequence[Input]) -> Iterator[list[int]]:
     """Similar lengths together; only one length where padding would be read."""
-    vocabulary = int(model.net.config.get_text_config().vocab_size)
-    has_words = model.head in ("causal-lm", "masked-lm", "seq2seq-lm")
-    most = min(_TOKENS, max(1, _SCORES // vocabulary)) if has_words else _TOKENS
-    alike = model.reads_padding or _pad(model) is None
-    order = sorted(range(len(inputs)), key=lambda at: (len(inputs[at].ids), len(inputs[at].decoded), at))
+    most, kinds = _most_tokens(model), [_kind(model, each) for each in inputs]
+    order = sorted(range(len(inputs)), key=lambda at: (kinds[at], _length(inputs[at]), at))
     batch: list[int] = []
     for at in order:
-        length = len(inputs[at].ids)
-        full = (len(batch) + 1) * max(length, len(inputs[at].decoded)) > most
-        if batch and (full or (alike and length != len(inputs[batch[0]].ids)) or _pad(model) is None):
+        full = (len(batch) + 1) * _length(inputs[at]) > most
+        if batch and (full or kinds[at] != kinds[batch[0]]):
             yield batch
             batch = []
         batch.append(at)
@@ -80,17 +76,29 @@ def _batches(model: LoadedModel, inputs: Sequence[Input]) -> Iterator[list[int]]
         yield batch
 
 
-def _pad(model: LoadedModel) -> int | None:
-    """What stands behind a text's end; None where a classifier that looks for the last token knows no padding."""
-    if model.family == "decoder" and model.head == "sequence-classification":
-        pad = model.net.config.get_text_config().pad_token_id
-        return None if pad is None else int(pad)
-    return model.pad
+def _length(one: Input) -> int:
+    return max(len(one.ids), len(one.decoded))
+
+
+def _most_tokens(model: LoadedModel) -> int:
+    """Tokens of a batch; few where each of them meets a vocabulary."""
+    if model.head not in ("causal-lm", "masked-lm", "seq2seq-lm"):
+        return _TOKENS
+    return min(_TOKENS, max(1, _SCORES // int(model.net.config.get_text_config().vocab_size)))
+
+
+def _kind(model: LoadedModel, one: Input) -> tuple[int, int]:
+    """Only inputs of one kind run together: of one length where padding is read, of as many ends where these are."""
+    ends = 0
+    if model.classifies_at_end:
+        # BART's head reads the last of equally many.
+        ends = one.ids.count(model.net.config.eos_token_id or -1)
+    return ends, len(one.ids) if model.reads_padding else 0
 
 
 @torch.no_grad()
 def _read(model: LoadedModel, batch: Sequence[Input]) -> torch.Tensor:
-    ids, mask = pad_right([each.ids for each in batch], model.device, _pad(model) or 0)
+    ids, mask = pad_right([each.ids for each in batch], model.device, model.pad)
     types = pad_types([each.types for each in batch], ids)
     decoded = None
     if model.decodes:

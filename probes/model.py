@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from audit.results import ModelInfo, SelfTestStep
 from probes.anatomy import Anatomy, survey
 from probes.marked_text import tokenise
 from probes.padding import reads_padding
+from probes.pooling import read_tokens
 from probes.projection import ValueNorms
 from probes.route import interface_names
 from probes.routing import route_of
@@ -38,6 +39,7 @@ Head = Literal[
 #: What families call the length of their context window.
 _WINDOW = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 _UNLIMITED = 1_000_000
+_NO_TOKEN = -1
 
 
 class LoadedModel:
@@ -65,6 +67,9 @@ class LoadedModel:
         self.family, self.hashes, self.head = family, hashes, head
         self.norms = ValueNorms(net)
         self._encodings: dict[str, Encoding] = {}
+        if self._looks_for_padding and self._config.pad_token_id is None:
+            # Such a head refuses several texts; with a pad token that is no token it reads the last of each.
+            self._config.pad_token_id = _NO_TOKEN
 
     @property
     def device(self) -> torch.device:
@@ -94,14 +99,37 @@ class LoadedModel:
     @property
     def pad(self) -> int:
         """The token that stands where a text has ended."""
-        config = self._config
-        named = (self.tokenizer.pad_token_id, getattr(config, "pad_token_id", None), 0)
-        return next(int(token) for token in named if token is not None)
+        named = [self.tokenizer.pad_token_id, getattr(self._config, "pad_token_id", None)]
+        if self._looks_for_padding:
+            named.reverse()
+        return next((int(token) for token in named if token is not None and token >= 0), 0)
 
     @cached_property
     def reads_padding(self) -> bool:
         """Whether what it says of a text depends on padding, so that only texts of one length run together."""
-        return reads_padding(self.net, self.pad)
+        classifies = self.head == "sequence-classification" and not self.classifies_at_end
+        return reads_padding(self.net, self.pad, head=classifies)
+
+    @property
+    def _looks_for_padding(self) -> bool:
+        """Whether it is a decoder that classifies: its head reads the last token that is no padding."""
+        return self.family == "decoder" and self.head == "sequence-classification"
+
+    def last_read(self, ids: Sequence[int]) -> int:
+        """The token of a decoder's text that its head reads last."""
+        pad = self._config.pad_token_id if self._looks_for_padding else None
+        return max((place for place, token in enumerate(ids) if token != pad), default=0)
+
+    @property
+    def classifies_at_end(self) -> bool:
+        """Whether it is an encoder–decoder that classifies: its head reads where the text ends for the last time."""
+        return self.family == "encoder-decoder" and self.head == "sequence-classification"
+
+    @cached_property
+    def classifies_at_start(self) -> bool:
+        """Whether it is an encoder that classifies a text by its first token."""
+        classifies = self.family == "encoder" and self.head == "sequence-classification"
+        return classifies and read_tokens(self.net) == (0,)
 
     @property
     def decodes(self) -> bool:

