@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from audit.common_words import common_words
 from audit.errors import ShapeError
-from audit.mentions import trimmed
-from audit.pairs import Span, Text
+from audit.pairs import Text
 from audit.protocols import Encoding
 from audit.words import Word, words
 
@@ -53,8 +52,8 @@ def align(a: Text, encoding_a: Encoding, b: Text, encoding_b: Encoding) -> Align
     Returns:
         The alignment; what has no partner is listed, nothing is dropped.
     """
-    words_a, words_b = common_words(a, words(a.text, encoding_a), b, words(b.text, encoding_b))
-    swaps_a, swaps_b = _swapped(a, words_a), _swapped(b, words_b)
+    in_a, in_b = common_words(a, words(a.text, encoding_a), b, words(b.text, encoding_b))
+    words_a, swaps_a, words_b, swaps_b = in_a.words, in_a.swaps, in_b.words, in_b.swaps
     swapped = tuple(_increasing(zip(swaps_a, swaps_b, strict=False)))
     matches: list[Match] = []
     for before, after in pairwise([(-1, -1), *swapped, (len(words_a), len(words_b))]):
@@ -144,19 +143,6 @@ def match_rows(p: Array, q: Array, alignment: Alignment) -> tuple[Array, Array]:
 def _binned(row: Array, matched: Sequence[int], others: Sequence[int]) -> Array:
     other = row[..., list(others)].sum(axis=-1, keepdims=True)
     return np.concatenate([row[..., list(matched)], other], axis=-1)
-
-
-def _swapped(text: Text, found: Sequence[Word]) -> tuple[int, ...]:
-    """The index of each swapped span's word; -1 where no token spells it."""
-    spans = [trimmed(text.text, span) for span in text.swap]
-    return tuple(
-        next((i for i, word in enumerate(found) if not word.special and _overlap(word.span, span)), -1)
-        for span in spans
-    )
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return max(one[0], other[0]) < min(one[1], other[1])
 
 
 def _increasing(matches: Iterator[Match]) -> Iterator[Match]:

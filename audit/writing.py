@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.frames import Frame
-from audit.mentions import differing_spans, spans_of_words, whole_words
+from audit.mentions import differing_spans, spans_of_words, trimmed, whole_words
 from audit.pairs import PRONOUN, Span
 from audit.placeholders import Rendered, item_slot, parse, render, slots
 from audit.suite import Arm, Item, WrittenPair
@@ -41,8 +41,11 @@ class Written:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def swaps_against(self, other: Written) -> tuple[Span, ...]:
-        """The swapped spans of this text in a pair with another."""
-        return differing_spans(self.text, other.text)[0] if self.swap is None else self.swap
+        """The swapped spans of this text in a pair with another: where the two arms write different words."""
+        if self.swap is None or other.swap is None:
+            return differing_spans(self.text, other.text)[0]
+        both = zip(self.swap, other.swap, strict=True)
+        return tuple(own for own, its in both if self.text[slice(*own)] != other.text[slice(*its)])
 
     def completion(self, template: str) -> str:
         """Fill a continuation with the item's words."""
@@ -72,7 +75,7 @@ def write(frame: Frame, arm: Arm, item: Item | None, *, exchanged: bool) -> Writ
     rendered = render(pieces, lambda slot: values[slot])
     where = _Where(frame, arm, rendered, {**values, **words}, exchanged)
     mentions, candidates = where.mentions()
-    swap = tuple(span for slot, span in rendered.spans if slot not in words)
+    swap = tuple(trimmed(rendered.text, span) for slot, span in rendered.spans if slot not in words)
     return Written(arm, rendered.text, frame.text_path, swap, mentions, candidates, words)
 
 
@@ -156,7 +159,7 @@ class _Where:
             slot = _exchange(alone) if self.exchanged and item_slot(alone) else alone
             spans = self.rendered.of(slot)
             if len(spans) == 1:
-                into[name] = spans[0]
+                into[name] = trimmed(self.rendered.text, spans[0])
                 return
         _once(self.rendered.text, words, path, found, into, name, template)
 

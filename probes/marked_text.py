@@ -15,7 +15,8 @@ class Tokens:
 
     Args:
         ids: token ids.
-        offsets: character span of each token in the text as the suite writes it; ``(0, 0)`` for special tokens.
+        offsets: character span of each token in the text as the suite writes it, never empty; ``(0, 0)`` for
+            special tokens.
         types: which part each token is of, where the text has two and the tokenizer tells; else empty.
     """
 
@@ -47,16 +48,29 @@ def tokenise(tokenizer: Any, text: str, *, special: bool) -> Tokens:
     )
     begins = [0, len(parts[0]) + len(SEP)]
     offsets = [
-        (0, 0) if part is None else _in_suite(start, end, parts[part], begins[part], mask)
-        for (start, end), part in zip(found["offset_mapping"], found.sequence_ids(0), strict=True)
+        (0, 0) if part is None else _in_suite(span, parts[part], begins[part], mask)
+        for span, part in zip(found["offset_mapping"], found.sequence_ids(0), strict=True)
     ]
     types = tuple(found.get("token_type_ids", ())) if len(parts) == 2 else ()
     return Tokens(list(found["input_ids"]), offsets, types)
 
 
-def _in_suite(start: int, end: int, part: str, begin: int, mask: str) -> Span:
+def _in_suite(span: Span, part: str, begin: int, mask: str) -> Span:
     """A span of a part with the tokenizer's mask → the same of the suite's text, with the marker."""
+    start, end = _filled(span, part.replace(MASK, mask))
     return begin + _before_mask(start, part, mask), begin + _before_mask(end, part, mask)
+
+
+def _filled(span: Span, part: str) -> Span:
+    """The characters of a token; of one that was trimmed to nothing, the space that it stands for.
+
+    A tokenizer that adds a space of its own in front has no character for it: it goes with the first one.
+    """
+    start, end = span
+    if end > start or not part:
+        return span
+    before = start > 0 and (part[start - 1].isspace() or start == len(part))
+    return (start - 1, start) if before else (start, start + 1)
 
 
 def _before_mask(position: int, part: str, mask: str) -> int:

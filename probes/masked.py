@@ -73,8 +73,8 @@ def _score(model: LoadedModel, wanted: Sequence[_Hidden]) -> dict[_Hidden, float
 
 
 def _own_tokens(encoding: Encoding) -> list[int]:
-    """Positions of the text's own tokens; a token of a space alone has an empty span, but not at 0."""
-    return [place for place, span in enumerate(encoding.offsets) if span != (0, 0)]
+    """Positions of the text's own tokens: special ones have no characters."""
+    return [place for place, (start, end) in enumerate(encoding.offsets) if end > start]
 
 
 def _hidden(model: LoadedModel, encoding: Encoding, places: Sequence[int]) -> Input:

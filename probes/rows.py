@@ -69,13 +69,13 @@ def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
     a, b = _read_text(model, pair.a), _read_text(model, pair.b)
     alignment = align(pair.a, a.encoding, pair.b, b.encoding)
     decoder = model.family == "decoder"
-    start = alignment.swapped[0] if alignment.swapped and decoder else (0, 0)
-    after = [(i, j) for i, j in alignment.matches if i >= start[0] and j >= start[1]]
-    queries = [
-        (alignment.words_a[i].tokens, alignment.words_b[j].tokens)
-        for i, j in after
-        if not (alignment.words_a[i].special or alignment.words_b[j].special)
-    ]
+    begins = [text.swap[0][0] if text.swap and decoder else 0 for text in (pair.a, pair.b)]
+    queries = []
+    for match in alignment.matches:
+        words = alignment.words_a[match[0]], alignment.words_b[match[1]]
+        behind = all(word.span[1] > begin for word, begin in zip(words, begins, strict=True))
+        if not words[0].special and (behind or match in alignment.swapped):
+            queries.append((words[0].tokens, words[1].tokens))
     last = ((len(a.encoding.ids) - 1,), (len(b.encoding.ids) - 1,))
     if decoder and last not in queries:
         queries.append(last)
