@@ -231,11 +231,13 @@ class LoadedModel:
 
     def _readable(self, text: str, ids: list[int], offsets: list[Span]) -> tuple[str, ...]:
         """Tokens as the text shows them, with the space that each of them swallowed."""
+        context = text.find(SEP) + len(SEP) if SEP in text else 0
         tokens, at = [], 0
         for token, (start, end) in zip(ids, offsets, strict=True):
             if start == end:
                 tokens.append(str(self.tokenizer.convert_ids_to_tokens(token)))
                 continue
+            at = max(at, context if start >= context else 0)  # what stands between two parts is no token's
             tokens.append(text[min(at, start) : end] if at < end else text[start:end])
             at = end
         return tuple(tokens)

@@ -50,16 +50,16 @@ def bert_tokenizer(*, types: bool = True) -> PreTrainedTokenizerFast:
     )
 
 
-def roberta_tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes; ``<s> … </s></s> … </s>``, and a mask that swallows the space before it."""
+def roberta_tokenizer(*, swallows: bool = True) -> PreTrainedTokenizerFast:
+    """Bytes; ``<s> … </s></s> … </s>``, and a mask that swallows the space before it or leaves it alone."""
     trained = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    mask = transformers.AddedToken("<mask>", lstrip=swallows, special=True)
+    special = ["<s>", "<pad>", "</s>", "<unk>", mask]
     trained.train_from_iterator(
         SENTENCES, vocab_size=1000, min_frequency=1, special_tokens=special, show_progress=False
     )
     inner = trained._tokenizer
     inner.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-    mask = transformers.AddedToken("<mask>", lstrip=True, special=True)
     names = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, unk_token="<unk>", pad_token="<pad>", mask_token=mask, **names

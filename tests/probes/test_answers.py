@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import pre_tokenizers
 
 from audit.config import GenerationSettings, RunConfig
 from audit.errors import MeasurementError, ModelError
@@ -111,6 +112,7 @@ def test_answers_are_the_best_spans_of_the_context(name: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
+        ("nurs", "the answer 'nurs' is 0 times in the context; expected once"),
         ("engineer", "the answer 'engineer' is 0 times in the context; expected once"),
         ("the", "the answer 'the' is 2 times in the context; expected once"),
     ],
@@ -124,6 +126,16 @@ def test_answers_that_are_not_once_in_the_context_say_so(answer: str, told: str)
     )
     assert bare["p", "she", "answer"].value is None
     assert "cannot be told apart" in str(bare["p", "she", "answer"].reason)
+
+
+def test_answers_that_share_a_token_with_other_words_say_so() -> None:
+    loaded = answering("BertForQuestionAnswering", "question-answering")
+    inner = loaded.tokenizer.backend_tokenizer
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    one = pair("question-answering", f"Who?{SEP}{{}} met the nurse, the pilot left", ("nurse", "pilot"))
+    found = measured(QuestionAnsweringProbe(), loaded, one)
+    reason = "the answer 'nurse' shares a token with what stands beside it"
+    assert found["p", "she", "completion_log_odds"].reason == reason
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
