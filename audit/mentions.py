@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from audit.characters import kind_of, pieces
@@ -26,6 +26,22 @@ def whole_words(text: str, words: str) -> tuple[Span, ...]:
 
     found = (match.span() for match in re.finditer(re.escape(words), text))
     return tuple((start, end) for start, end in found if begins(start) and begins(end))
+
+
+def alone(text: str, words: str, others: Iterable[str]) -> tuple[Span, ...]:
+    """Where words stand by themselves, not as a part of other, longer words that are looked for as well.
+
+    >>> alone("The doctor's assistant saw the doctor.", "doctor", ["doctor's assistant"])
+    ((31, 37),)
+    """
+    longer = [
+        span for other in others if words in other and words != other for span in whole_words(text, other)
+    ]
+    return tuple(
+        (start, end)
+        for start, end in whole_words(text, words)
+        if not any(left <= start and end <= right for left, right in longer)
+    )
 
 
 def spans_of_words(text: str) -> tuple[Span, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.frames import Frame
-from audit.mentions import differing_spans, spans_of_words, trimmed, whole_words
+from audit.mentions import alone, differing_spans, spans_of_words, trimmed
 from audit.pairs import PRONOUN, Span
 from audit.placeholders import Rendered, item_slot, parse, render, slots
 from audit.suite import Arm, Item, WrittenPair
@@ -103,8 +103,9 @@ def write_pair(pair: WrittenPair, arm: Arm, arms: Sequence[Arm], path: DocumentP
             )
         elif words:
             _once(text, words[place if len(words) > 1 else 0], at, found, mentions, name)
-    for word in pair.mentions.candidates or ():
-        _once(text, word, (*path, "mentions", "candidates"), found, candidates, word)
+    both = pair.mentions.candidates or ()
+    for word in both:
+        _once(text, word, (*path, "mentions", "candidates"), found, candidates, word, others=both)
     if found:
         raise Unfilled(found)
     return Written(arm, text, (*path, arm.id), None, mentions, candidates)
@@ -172,9 +173,10 @@ def _once(
     into: dict[str, Span],
     name: str,
     written: str | None = None,
+    others: Sequence[str] = (),
 ) -> None:
-    """Find words that must be in the text exactly once."""
-    spans = whole_words(text, words)
+    """Find words that must be in the text exactly once; what is a part of longer ``others`` does not count."""
+    spans = alone(text, words, others)
     if len(spans) == 1:
         into[name] = spans[0]
         return

@@ -233,6 +233,8 @@ def _why_unscored(arm: _Arm) -> str | None:
     """Why neither row of a text can be scored."""
     if not (arm.read.first and arm.read.second):
         return "the pair has no candidates to look at"
+    if {*arm.read.first} & {*arm.read.second}:
+        return "one token is part of both candidates"
     return None
 
 
@@ -245,6 +247,8 @@ def _why_unread(arm: _Arm, decoder: bool) -> str | None:
     """Why the pronoun's row of a text cannot be scored; a decoder only looks to the left."""
     if not arm.read.pronoun:
         return "the pair has no pronoun to read from"
+    if {*arm.read.pronoun} & {*arm.read.first, *arm.read.second}:
+        return "one token is part of the pronoun and of a candidate"
     if decoder and max(*arm.read.first, *arm.read.second) >= arm.read.pronoun[0]:
         return "a candidate comes after the pronoun, where a decoder does not look"
     return None

@@ -10,7 +10,7 @@ import torch
 
 from audit.coreference import token_indices
 from audit.errors import MeasurementError
-from audit.mentions import whole_words
+from audit.mentions import alone
 from audit.pairs import MASK, SEP
 from audit.protocols import Encoding
 from probes.completions import completion_ids
@@ -171,15 +171,15 @@ def _pointed_at(model: LoadedModel, text: str, answers: tuple[str, str]) -> Ques
     found = model.encode(text)
     cells = []
     for answer in answers:
-        tokens = _span_of(text, answer.strip(), found)
+        tokens = _span_of(text, answer.strip(), [each.strip() for each in answers], found)
         cells.append(((0, 0, tokens[0]), (0, 1, tokens[-1])))
     return Question((Input(found.ids, (), found.types),), cells[0], cells[1])
 
 
-def _span_of(text: str, answer: str, found: Encoding) -> tuple[int, ...]:
+def _span_of(text: str, answer: str, answers: Sequence[str], found: Encoding) -> tuple[int, ...]:
     """Tokens of an answer in the context."""
     begin = context_start(text)
-    places = [span for span in whole_words(text, answer) if span[0] >= begin]
+    places = [span for span in alone(text, answer, answers) if span[0] >= begin]
     if len(places) != 1:
         raise MeasurementError(f"the answer {answer!r} is {len(places)} times in the context; expected once")
     if not (tokens := token_indices(places[0], found)):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit.align import Alignment, align
 from audit.coreference import token_indices
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
 from audit.protocols import Encoding
+from audit.words import Word
 from probes.model import LoadedModel
 from probes.questions import mask_places
 
@@ -68,6 +69,7 @@ def plan_rows(model: LoadedModel, pair: Pair) -> RowPlan:
     """Find the rows of a pair."""
     a, b = _read_text(model, pair.a), _read_text(model, pair.b)
     alignment = align(pair.a, a.encoding, pair.b, b.encoding)
+    a, b = _same_candidates(a, b, alignment)
     decoder = model.family == "decoder"
     begins = [text.swap[0][0] if text.swap and decoder else 0 for text in (pair.a, pair.b)]
     queries = []
@@ -89,6 +91,33 @@ def _read_text(model: LoadedModel, text: Text) -> ReadText:
         for name in (PRONOUN, CANDIDATE_1, CANDIDATE_2)
     )
     return ReadText(text, encoding, pronoun, first, second, predicting_row(model, encoding.ids))
+
+
+def _same_candidates(a: ReadText, b: ReadText, alignment: Alignment) -> tuple[ReadText, ReadText]:
+    """Read the same characters as a candidate in both texts, where one text's tokens reach further."""
+    first = _same(a, a.first, b, b.first, alignment)
+    second = _same(a, a.second, b, b.second, alignment)
+    return replace(a, first=first[0], second=second[0]), replace(b, first=first[1], second=second[1])
+
+
+def _same(
+    a: ReadText, tokens_a: Tokens, b: ReadText, tokens_b: Tokens, alignment: Alignment
+) -> tuple[Tokens, Tokens]:
+    if _spelled(a, tokens_a) == _spelled(b, tokens_b):
+        return tokens_a, tokens_b
+    return _whole(tokens_a, alignment.words_a), _whole(tokens_b, alignment.words_b)
+
+
+def _spelled(read: ReadText, tokens: Tokens) -> str:
+    """The characters that tokens cover, spaces apart."""
+    spans = (read.encoding.offsets[token] for token in tokens)
+    places = sorted({place for span in spans for place in range(*span)})
+    return "".join(read.text.text[place] for place in places if not read.text.text[place].isspace())
+
+
+def _whole(tokens: Tokens, words: Sequence[Word]) -> Tokens:
+    """All tokens of the words that some of their tokens are of."""
+    return tuple(sorted(token for word in words if {*tokens} & {*word.tokens} for token in word.tokens))
 
 
 def predicting_row(model: LoadedModel, ids: Sequence[int]) -> int | None:
