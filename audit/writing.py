@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.frames import Frame
-from audit.mentions import alone, differing_spans, spans_of_words, trimmed
+from audit.mentions import alone, differing_spans, spans_of_words, trimmed, whole_words
 from audit.pairs import PRONOUN, Span
 from audit.placeholders import Rendered, item_slot, parse, render, slots
 from audit.suite import Arm, Item, WrittenPair
@@ -182,9 +183,15 @@ def _once(
         return
     options = [text[start:end] for start, end in spans_of_words(text)]
     many = "is not in the text" if not spans else f"is in the text {len(spans)} times"
-    near = "" if spans else hint(words, options)
+    near = "" if spans else (_other_form(text, words) or hint(words, options))
     as_written = words if written is None else written
     found.append((path, f"the mention '{as_written}' {many} (got {text!r}); expected it exactly once{near}"))
+
+
+def _other_form(text: str, words: str) -> str:
+    """Where the words look the same, but are other characters: é as one of them, or as e with an accent."""
+    same = whole_words(unicodedata.normalize("NFC", text), unicodedata.normalize("NFC", words))
+    return "; the text spells it in another Unicode form (NFC or NFD): write both alike" if same else ""
 
 
 def _item_words(frame: Frame, arm: Arm, item: Item | None) -> dict[str, str]:
