@@ -149,9 +149,14 @@ class LoadedModel:
         )
 
     @property
+    def _continues(self) -> bool:
+        """Whether it is a decoder that reads a text to continue it, and not to classify it or to point into it."""
+        return self.family == "decoder" and self.head in ("causal-lm", "none")
+
+    @property
     def bos(self) -> int | None:
-        """The token in front of every text: a decoder's BOS, whenever its tokenizer has one."""
-        if self.family != "decoder" or self.tokenizer.bos_token_id is None:
+        """The token in front of every text: BOS of a decoder that continues it, whenever its tokenizer has one."""
+        if not self._continues or self.tokenizer.bos_token_id is None:
             return None
         return int(self.tokenizer.bos_token_id)
 
@@ -185,8 +190,8 @@ class LoadedModel:
     def encode(self, text: str) -> Encoding:
         """Tokenise a text as it will be measured.
 
-        A decoder's text starts with BOS exactly once, so that one pass serves likelihood (BOS is the
-        first context) and attention; an encoder's has the special tokens that its tokenizer adds.
+        The text of a decoder that continues it starts with BOS exactly once, so that one pass serves likelihood
+        (BOS is the first context) and attention; any other has the special tokens that its tokenizer adds.
 
         Raises:
             ModelError: the tokenizer finds nothing to read in the text.
@@ -204,11 +209,10 @@ class LoadedModel:
             raise ModelError(
                 f"{self.name}: a model with the head '{self.head}' has no use for {marks[0]!r} in {text!r}"
             )
-        found = tokenise(self.tokenizer, text, special=self.family != "decoder")
+        found = tokenise(self.tokenizer, text, special=not self._continues)
         ids, offsets, types = found.ids, found.offsets, found.types
         if self.bos is not None and ids[:1] != [self.bos]:  # a chat template may begin with it
             ids, offsets = [self.bos, *ids], [(0, 0), *offsets]
-            types = (0, *types) if types else ()
         if not ids:
             raise ModelError(f"{self.name}: the tokenizer makes no token of {text!r}")
         return Encoding(tuple(ids), self._readable(text, ids, offsets), tuple(offsets), types)

@@ -158,11 +158,7 @@ def measured(probe: Any, loaded: LoadedModel, *pairs: Pair) -> dict[tuple[str, s
 @torch.no_grad()
 def stock(loaded: LoadedModel, *parts: str, **more: Any) -> Any:
     """The stock network's output for one text, as its tokenizer encodes it."""
-    special = loaded.family != "decoder"
-    found = loaded.tokenizer(*parts, add_special_tokens=special, return_tensors="pt")
-    if loaded.bos is not None:
-        front = torch.tensor([[loaded.bos]])
-        found = {"input_ids": torch.cat([front, found["input_ids"]], 1)}
+    found = loaded.tokenizer(*parts, return_tensors="pt")
     accepted = {"input_ids", "attention_mask", *(() if loaded.family == "decoder" else ("token_type_ids",))}
     if "bert" not in loaded.name.lower() or "roberta" in loaded.name.lower():
         accepted -= {"token_type_ids"}

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
+from tokenizers.processors import TemplateProcessing
 
 from audit.config import RunConfig
 from audit.pairs import SEP
@@ -120,3 +122,26 @@ def test_a_decoder_that_classifies_reads_the_last_token_that_is_no_padding(tmp_p
     assert ids[-1] == model.pad
     assert predicting_row(model, ids) == len(ids) - 2
     assert read_tokens(model.net) == (6,)
+
+
+@pytest.mark.parametrize("front", [False, True])
+def test_a_decoder_that_classifies_reads_what_its_tokenizer_gives(front: bool, tmp_path: Path) -> None:
+    """GPT-2's gives no BOS, Llama's does; a classifier was trained on the one or the other."""
+    family.network(replace(FAMILIES["llama"], auto=CLASSIFIER)).save_pretrained(tmp_path)
+    tokenizer = family.tokenizer()
+    if front:
+        inner = tokenizer.backend_tokenizer
+        inner.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.save_pretrained(tmp_path)
+    model = load(str(tmp_path))
+    one = pair("classification", SHORT, arms=("doctor", "engineer"))
+    records = list(ClassificationProbe().measure(model, [one], RunConfig(), HeadChoice()))
+    classify = transformers.pipeline("text-classification", model=str(tmp_path), tokenizer=tokenizer)
+    for text in (one.a, one.b):
+        said = {each["label"]: each["score"] for each in classify(text.text, top_k=None)}
+        for label, chance in said.items():
+            (value,) = (
+                r.value for r in records if (r.arm, r.measure) == (text.arm, f"class_probability:{label}")
+            )
+            assert value == pytest.approx(chance, abs=1e-5)
+    assert (model.encode(one.a.text).ids[0] == 1) is front
