@@ -66,7 +66,7 @@ class AttentionProbe:
     """
 
     name = "attention"
-    version = "1"
+    version = "2"
     stage = 1
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:

@@ -49,7 +49,7 @@ class CausalProbe:
     """
 
     name = "causal"
-    version = "1"
+    version = "2"
     stage = 2
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:
