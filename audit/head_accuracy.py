@@ -11,7 +11,7 @@ import pandas as pd
 
 from audit.config import RunConfig
 from audit.estimates import Reading, estimates
-from audit.mentions import differing_spans, whole_words
+from audit.mentions import alone, differing_spans
 from audit.results import Estimate, HeadFinding
 from audit.shares import as_share
 from audit.units import Units, balanced_units
@@ -105,7 +105,7 @@ def _baselines(row: object) -> Iterator[tuple[bool, bool]]:
     words = [str(getattr(row, f"candidate_{number}")) for number in (1, 2)]
     gold = str(getattr(row, "gold", ""))
     for text, swaps in zip(texts, differing_spans(*texts), strict=True):
-        places = {word: whole_words(text, word)[0][0] for word in words}
+        places = {word: alone(text, word, words)[0][0] for word in words}
         away = {word: abs(place - swaps[0][0]) for word, place in places.items()}
         yield min(away, key=away.__getitem__) == gold, min(places, key=places.__getitem__) == gold
 

@@ -12,6 +12,7 @@ import pandas as pd
 from audit.config import RunConfig
 from audit.head_fits import head_blocks
 from audit.protocols import HeadChoice
+from audit.statistics import plain_p
 
 Array = npt.NDArray[np.float64]
 Head = tuple[int, int]
@@ -63,7 +64,9 @@ def choose_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) ->
     """Heads that carry the stereotype in these pairs, by either row.
 
     A head is chosen when bias and causal effect are both significant at ``CHOICE_LEVEL``, the bias is at
-    least `min_bias`, and the effect has the sign that the suite's reading predicts.
+    least `min_bias`, and the effect has the sign that the suite's reading predicts. The p-values are those of
+    t without the allowance for skewness, which ten levels of a factor cannot tell well: what is chosen too
+    freely fails on the other pairs.
 
     Args:
         pairs: ``pairs.parquet``, the choosing pairs of one suite and contrast.
@@ -77,7 +80,7 @@ def choose_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) ->
     for block in blocks:
         for row, chosen in found.items():
             bias, effect = block.measures[f"bias{row}"].fit, block.measures[f"nie{row}"].fit
-            carries = (np.maximum(bias.p, effect.p) <= CHOICE_LEVEL) & (effect.mean > 0)
+            carries = (np.maximum(plain_p(bias), plain_p(effect)) <= CHOICE_LEVEL) & (effect.mean > 0)
             carries &= np.abs(bias.mean) >= config.min_bias
             chosen |= set(zip(block.layer[carries].tolist(), block.head[carries].tolist(), strict=True))
     return HeadChoice(frozenset(found[""]), frozenset(found["_next"]))

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audit.align import Word, pool_keys, pool_queries
+from audit.align import pool_keys, pool_queries
 from audit.errors import ShapeError
 from audit.records import PatternRecord, Stream
 from audit.results import HeadFinding
+from audit.words import Word
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

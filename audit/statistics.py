@@ -34,6 +34,7 @@ class Fit:
         units: `[M]` units that are not NaN.
         clusters, items: levels of the two factors over all units.
         method: how se and p were made.
+        widened: `[M]` factor in se that allows for skewness, at least 1.
         seed: of the random generator, where chance made p.
     """
 
@@ -45,6 +46,7 @@ class Fit:
     clusters: int
     items: int
     method: str
+    widened: Array
     seed: int | None = None
 
 
@@ -104,17 +106,23 @@ def two_way(values: Array, templates: Sequence[Hashable], items: Sequence[Hashab
         np.fmax(by_template.variance + by_item.variance - by_both.variance, by_template.variance),
         by_item.variance,
     )
-    variance = variance * (1 + 2 * skewness_of_factors(by_template, by_item, by_both))
+    widened = np.sqrt(1 + 2 * skewness_of_factors(by_template, by_item, by_both))
     k_template, k_item = by_template.levels, by_item.levels
     levels = np.minimum(
         np.where(k_template > 1, k_template, k_item), np.where(k_item > 1, k_item, k_template)
     )
     df = np.maximum(levels - 1, 0)
-    se, rounding = np.sqrt(variance), _ROUNDING * _largest(values)
+    se, rounding = np.sqrt(variance) * widened, _ROUNDING * _largest(values)
     se = np.where(se <= rounding, 0.0, se)
     p = _two_sided(mean, se, df, rounding)
     clusters, many = len(set(template.tolist())), len(set(item.tolist()))
-    return Fit(mean, se, p, df, n, clusters, many, _method(clusters, many))
+    return Fit(mean, se, p, df, n, clusters, many, _method(clusters, many), widened)
+
+
+def plain_p(fit: Fit) -> Array:
+    """`[M]` two-sided p by t alone, without the allowance for skewness: for choosing, not for concluding."""
+    plain = 2 * special.stdtr(np.maximum(fit.df, 1), -np.abs(divide(fit.mean, fit.se / fit.widened)))
+    return np.where(fit.se > 0, plain, fit.p)
 
 
 def interval(fit: Fit, level: float | Array = 0.95) -> tuple[Array, Array]:

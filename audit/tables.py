@@ -102,8 +102,11 @@ class Tables:
 
     @property
     def unaligned_words(self) -> int:
-        """Words without a partner in the other text, over all pairs."""
-        return sum(self._unaligned.values())
+        """Words without a partner in the other text, over all pairs; once, however many streams read them."""
+        by_pair: dict[str, int] = defaultdict(int)
+        for (pair_id, _), count in self._unaligned.items():
+            by_pair[pair_id] = max(by_pair[pair_id], count)
+        return sum(by_pair.values())
 
     def add(self, records: Iterable[Record]) -> None:
         """Keep records of any kind; head measures of several probes are joined."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.frames import Frame
-from audit.mentions import differing_spans, spans_of_words, whole_words
+from audit.mentions import alone, differing_spans, spans_of_words, trimmed, whole_words
 from audit.pairs import PRONOUN, Span
 from audit.placeholders import Rendered, item_slot, parse, render, slots
 from audit.suite import Arm, Item, WrittenPair
@@ -41,8 +42,11 @@ class Written:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def swaps_against(self, other: Written) -> tuple[Span, ...]:
-        """The swapped spans of this text in a pair with another."""
-        return differing_spans(self.text, other.text)[0] if self.swap is None else self.swap
+        """The swapped spans of this text in a pair with another: where the two arms write different words."""
+        if self.swap is None or other.swap is None:
+            return differing_spans(self.text, other.text)[0]
+        both = zip(self.swap, other.swap, strict=True)
+        return tuple(own for own, its in both if self.text[slice(*own)] != other.text[slice(*its)])
 
     def completion(self, template: str) -> str:
         """Fill a continuation with the item's words."""
@@ -72,7 +76,7 @@ def write(frame: Frame, arm: Arm, item: Item | None, *, exchanged: bool) -> Writ
     rendered = render(pieces, lambda slot: values[slot])
     where = _Where(frame, arm, rendered, {**values, **words}, exchanged)
     mentions, candidates = where.mentions()
-    swap = tuple(span for slot, span in rendered.spans if slot not in words)
+    swap = tuple(trimmed(rendered.text, span) for slot, span in rendered.spans if slot not in words)
     return Written(arm, rendered.text, frame.text_path, swap, mentions, candidates, words)
 
 
@@ -100,8 +104,9 @@ def write_pair(pair: WrittenPair, arm: Arm, arms: Sequence[Arm], path: DocumentP
             )
         elif words:
             _once(text, words[place if len(words) > 1 else 0], at, found, mentions, name)
-    for word in pair.mentions.candidates or ():
-        _once(text, word, (*path, "mentions", "candidates"), found, candidates, word)
+    both = pair.mentions.candidates or ()
+    for word in both:
+        _once(text, word, (*path, "mentions", "candidates"), found, candidates, word, others=both)
     if found:
         raise Unfilled(found)
     return Written(arm, text, (*path, arm.id), None, mentions, candidates)
@@ -156,7 +161,7 @@ class _Where:
             slot = _exchange(alone) if self.exchanged and item_slot(alone) else alone
             spans = self.rendered.of(slot)
             if len(spans) == 1:
-                into[name] = spans[0]
+                into[name] = trimmed(self.rendered.text, spans[0])
                 return
         _once(self.rendered.text, words, path, found, into, name, template)
 
@@ -169,17 +174,24 @@ def _once(
     into: dict[str, Span],
     name: str,
     written: str | None = None,
+    others: Sequence[str] = (),
 ) -> None:
-    """Find words that must be in the text exactly once."""
-    spans = whole_words(text, words)
+    """Find words that must be in the text exactly once; what is a part of longer ``others`` does not count."""
+    spans = alone(text, words, others)
     if len(spans) == 1:
         into[name] = spans[0]
         return
     options = [text[start:end] for start, end in spans_of_words(text)]
     many = "is not in the text" if not spans else f"is in the text {len(spans)} times"
-    near = "" if spans else hint(words, options)
+    near = "" if spans else (_other_form(text, words) or hint(words, options))
     as_written = words if written is None else written
     found.append((path, f"the mention '{as_written}' {many} (got {text!r}); expected it exactly once{near}"))
+
+
+def _other_form(text: str, words: str) -> str:
+    """Where the words look the same, but are other characters: é as one of them, or as e with an accent."""
+    same = whole_words(unicodedata.normalize("NFC", text), unicodedata.normalize("NFC", words))
+    return "; the text spells it in another Unicode form (NFC or NFD): write both alike" if same else ""
 
 
 def _item_words(frame: Frame, arm: Arm, item: Item | None) -> dict[str, str]:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TypeVar
 
 import torch
 
 from probes.forward import forward
 from probes.model import LoadedModel
+from probes.narrowed import narrowed
 from probes.questions import Cells, Input, Question, log_scores
 from probes.sequences import pad_right, pad_types
 
 Kept = TypeVar("Kept")
+#: ``(position, index)`` of a score.
+Place = tuple[int, int]
 
 #: Tokens that are read at once, padding included; with a vocabulary at every position fewer.
 _TOKENS, _SCORES = 1024, 2**25
 
 
-def ask(model: LoadedModel, inputs: Sequence[Input], keep: Callable[[int, torch.Tensor], Kept]) -> list[Kept]:
+def ask(
+    model: LoadedModel,
+    inputs: Sequence[Input],
+    keep: Callable[[int, torch.Tensor], Kept],
+    places: Sequence[Sequence[int]] | None = None,
+) -> list[Kept]:
     """Read inputs, and keep of each what is wanted of its scores.
 
     Args:
@@ -26,12 +35,16 @@ def ask(model: LoadedModel, inputs: Sequence[Input], keep: Callable[[int, torch.
         inputs: what to read.
         keep: index of an input and its ``[positions, classes]`` log-scores → what to keep. Positions and
             classes behind the input's own tokens belong to padding.
+        places: for each input of a masked model the positions that are wanted, at least one; ``keep`` gets
+            these alone, in their order. None for all.
     Returns:
         What was kept, in the order of the inputs.
     """
     kept: dict[int, Kept] = {}
-    for batch in _batches(model, inputs):
-        scores = _read(model, [inputs[index] for index in batch])
+    for batch in _batches(model, inputs, whole=places is None):
+        chosen = [places[index] for index in batch] if places is not None else []
+        with narrowed(model, chosen) if chosen else nullcontext():
+            scores = _read(model, [inputs[index] for index in batch])
         kept.update((index, keep(index, scores[row])) for row, index in enumerate(batch))
     return [kept[index] for index in range(len(inputs))]
 
@@ -44,16 +57,11 @@ def log_odds(model: LoadedModel, questions: Iterable[Question]) -> list[float]:
         questions: asked of it; what recurs is read once.
     """
     asked = list(questions)
-    wanted: dict[Input, set[tuple[int, int]]] = {}
+    wanted: dict[Input, set[Place]] = {}
     for one in asked:
         for number, position, index in (*one.first, *one.second):
             wanted.setdefault(one.inputs[number], set()).add((position, index))
-    inputs = list(wanted)
-
-    def keep(index: int, scores: torch.Tensor) -> dict[tuple[int, int], float]:
-        return {cell: float(scores[cell]) for cell in wanted[inputs[index]]}
-
-    known = dict(zip(inputs, ask(model, inputs, keep), strict=True))
+    known = cell_scores(model, wanted)
 
     def total(one: Question, cells: Cells) -> float:
         return sum(known[one.inputs[number]][position, index] for number, position, index in cells)
@@ -61,14 +69,38 @@ def log_odds(model: LoadedModel, questions: Iterable[Question]) -> list[float]:
     return [total(one, one.first) - total(one, one.second) for one in asked]
 
 
-def _batches(model: LoadedModel, inputs: Sequence[Input]) -> Iterator[list[int]]:
+def cell_scores(
+    model: LoadedModel, wanted: Mapping[Input, Collection[Place]]
+) -> dict[Input, dict[Place, float]]:
+    """Single scores of inputs, in nats.
+
+    Args:
+        model: with a head that answers.
+        wanted: input → ``(position, index)`` of its scores, at least one.
+    """
+    inputs = list(wanted)
+    positions = [sorted({position for position, _ in wanted[each]}) for each in inputs]
+    narrow = model.head == "masked-lm"
+
+    def keep(index: int, scores: torch.Tensor) -> dict[Place, float]:
+        found = {}
+        for position, choice in wanted[inputs[index]]:
+            row = positions[index].index(position) if narrow else position
+            found[position, choice] = float(scores[row, choice])
+        return found
+
+    return dict(zip(inputs, ask(model, inputs, keep, positions if narrow else None), strict=True))
+
+
+def _batches(model: LoadedModel, inputs: Sequence[Input], *, whole: bool) -> Iterator[list[int]]:
     """Similar lengths together; only one length where padding would be read."""
-    most, kinds = _most_tokens(model), [_kind(model, each) for each in inputs]
+    most = _most_tokens(model) if whole else _TOKENS
+    kinds = [_kind(model, each) for each in inputs]
     order = sorted(range(len(inputs)), key=lambda at: (kinds[at], _length(inputs[at]), at))
     batch: list[int] = []
     for at in order:
         full = (len(batch) + 1) * _length(inputs[at]) > most
-        if batch and (full or kinds[at] != kinds[batch[0]] or _pad(model) is None):
+        if batch and (full or kinds[at] != kinds[batch[0]]):
             yield batch
             batch = []
         batch.append(at)
@@ -90,23 +122,15 @@ def _most_tokens(model: LoadedModel) -> int:
 def _kind(model: LoadedModel, one: Input) -> tuple[int, int]:
     """Only inputs of one kind run together: of one length where padding is read, of as many ends where these are."""
     ends = 0
-    if model.family == "encoder-decoder" and model.head == "sequence-classification":
+    if model.classifies_at_end:
         # BART's head reads the last of equally many.
         ends = one.ids.count(model.net.config.eos_token_id or -1)
     return ends, len(one.ids) if model.reads_padding else 0
 
 
-def _pad(model: LoadedModel) -> int | None:
-    """What stands behind a text's end; None where a classifier that looks for the last token knows no padding."""
-    if model.family == "decoder" and model.head == "sequence-classification":
-        pad = model.net.config.get_text_config().pad_token_id
-        return None if pad is None else int(pad)
-    return model.pad
-
-
 @torch.no_grad()
 def _read(model: LoadedModel, batch: Sequence[Input]) -> torch.Tensor:
-    ids, mask = pad_right([each.ids for each in batch], model.device, _pad(model) or 0)
+    ids, mask = pad_right([each.ids for each in batch], model.device, model.pad)
     types = pad_types([each.types for each in batch], ids)
     decoded = None
     if model.decodes:

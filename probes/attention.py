@@ -18,12 +18,10 @@ from audit.records import Array, DetailRecord, HeadRecord
 from probes.model import LoadedModel
 from probes.reading import TextReading, read, read_whole
 from probes.route import through_interface
-from probes.rows import ReadText, RowPlan, Tokens, plan_rows
+from probes.rows import ReadText, RowPlan, Tokens, plan_rows, why_no_row
 
 _NO_PROJECTION = "the output projection of the attention modules was not found"
 _NO_VALUES = "this family bypasses the attention interface, and its values are not seen"
-_BOTH_WAYS = "an encoder looks both ways and has no row that predicts the next word"
-_NO_ROW = "no single row predicts where an answer begins and ends"
 _CROSS_ONLY = "cross-attention is read from the row that predicts the first word of the answer"
 _CONTROL = "control pair: the candidates have no direction"
 _NEXT = ("coref_a_next", "coref_b_next", "bias_next")
@@ -68,7 +66,7 @@ class AttentionProbe:
     """
 
     name = "attention"
-    version = "1"
+    version = "2"
     stage = 1
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:
@@ -211,10 +209,10 @@ def _pronoun_scores(model: LoadedModel, pair: Pair, a: _Arm, b: _Arm) -> _Found:
 
 
 def _next_scores(model: LoadedModel, pair: Pair, a: _Arm, b: _Arm) -> _Found:
-    """Scores of the row that predicts the next word."""
+    """Scores of the row that predicts: the next word, what fills the mask, or the label."""
     rows = a.read.predicting, b.read.predicting
     if rows[0] is None or rows[1] is None:
-        return {}, dict.fromkeys(_NEXT, _BOTH_WAYS if model.family != "decoder" else _NO_ROW)
+        return {}, dict.fromkeys(_NEXT, why_no_row(model))
     reason = _why_unscored(a) or _why_unscored(b) or _why_no_other_row(a)
     if reason:
         return {}, dict.fromkeys(_NEXT, reason)
@@ -235,6 +233,8 @@ def _why_unscored(arm: _Arm) -> str | None:
     """Why neither row of a text can be scored."""
     if not (arm.read.first and arm.read.second):
         return "the pair has no candidates to look at"
+    if {*arm.read.first} & {*arm.read.second}:
+        return "one token is part of both candidates"
     return None
 
 
@@ -247,6 +247,8 @@ def _why_unread(arm: _Arm, decoder: bool) -> str | None:
     """Why the pronoun's row of a text cannot be scored; a decoder only looks to the left."""
     if not arm.read.pronoun:
         return "the pair has no pronoun to read from"
+    if {*arm.read.pronoun} & {*arm.read.first, *arm.read.second}:
+        return "one token is part of the pronoun and of a candidate"
     if decoder and max(*arm.read.first, *arm.read.second) >= arm.read.pronoun[0]:
         return "a candidate comes after the pronoun, where a decoder does not look"
     return None

@@ -15,9 +15,9 @@ from audit.records import HeadRecord, OutputRecord, Record, Stream
 from probes.job import Job
 from probes.model import LoadedModel
 from probes.preparation import Work, prepare
+from probes.rows import why_no_row
 from probes.scopes import Head, heads_of, single_heads, whole_scopes
 
-_NO_ROW = "an encoder looks both ways and has no row that predicts the next word"
 _SAME_ROW = "the pronoun's row is the predicting row"
 _OTHER_STREAM = {
     "encoder": "the row that predicts the answer's first word is the cross-attention's",
@@ -49,7 +49,7 @@ class CausalProbe:
     """
 
     name = "causal"
-    version = "1"
+    version = "2"
     stage = 2
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:
@@ -95,16 +95,16 @@ def _measured(model: LoadedModel, work: Work, heads: HeadChoice, arm: str) -> It
                 yield OutputRecord(each.name, arm, f"{name}_model", None, reason=_PARTIAL)
 
 
-def _why_no_following(job: Job) -> str | None:
+def _why_no_following(model: LoadedModel, job: Job) -> str | None:
     """Why no row but the pronoun's predicts the answer."""
     if job.following is None:
-        return _NO_ROW
+        return why_no_row(model)
     same = job.following.stream == job.pronoun.stream
     return _SAME_ROW if same and job.following.rows[0] in job.pronoun.rows else None
 
 
 def _following(model: LoadedModel, job: Job, heads: HeadChoice) -> list[Head]:
-    if job.following is None or _why_no_following(job):
+    if job.following is None or _why_no_following(model, job):
         return []
     return heads_of(model, job.following.stream, heads.next)
 
@@ -116,7 +116,7 @@ def _head_records(
     model: LoadedModel, job: Job, by_row: _ByRow, effects: dict[str, np.ndarray]
 ) -> Iterator[HeadRecord]:
     """One record per stream, each with the rows that it has."""
-    reason = _why_no_following(job)
+    reason = _why_no_following(model, job)
     for stream in dict.fromkeys(stream for stream, _, _ in by_row.values()):
         measures, reasons = {}, {}
         for suffix, (of, heads, at) in by_row.items():

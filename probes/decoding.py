@@ -75,7 +75,7 @@ def _continue(
     ids = torch.tensor([[*[0] * (longest - len(p)), *p] for p in prompts], device=model.device)
     lengths = torch.tensor([[len(p)] for p in prompts], device=model.device)
     mask = (torch.arange(longest, device=model.device) >= longest - lengths).long()
-    cache, ends = DynamicCache(config=model.net.config), _end_tokens(model)
+    cache, ends = DynamicCache(config=model.net.config), end_tokens(model)
     done = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
     columns: list[torch.Tensor] = []
     for step in range(steps):
@@ -87,7 +87,7 @@ def _continue(
             break
         ids = token[:, None]
         mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], 1)
-    return [_until_end(row, ends.tolist()) for row in torch.stack(columns, 1).tolist()]
+    return [until_end(row, ends.tolist()) for row in torch.stack(columns, 1).tolist()]
 
 
 def _next_logits(
@@ -122,7 +122,7 @@ def _draw(logits: torch.Tensor, chance: torch.Tensor, sampling: Sampling) -> tor
     return tokens.gather(-1, torch.minimum(place, size))[:, 0]
 
 
-def _end_tokens(model: LoadedModel) -> torch.Tensor:
+def end_tokens(model: LoadedModel) -> torch.Tensor:
     """Every token that ends a text, as configuration and tokenizer name them."""
     generation = getattr(model.net, "generation_config", None)
     named = [getattr(generation, "eos_token_id", None), model.tokenizer.eos_token_id]
@@ -130,6 +130,7 @@ def _end_tokens(model: LoadedModel) -> torch.Tensor:
     return torch.tensor(sorted({token for token in flat if token is not None}), device=model.device)
 
 
-def _until_end(row: Sequence[int], ends: Sequence[int]) -> tuple[int, ...]:
+def until_end(row: Sequence[int], ends: Sequence[int]) -> tuple[int, ...]:
+    """The tokens before the first that ends a text; -1 does, too."""
     stop = next((at for at, token in enumerate(row) if token == -1 or token in ends), len(row))
     return tuple(row[:stop])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,8 @@ class Tokens:
 
     Args:
         ids: token ids.
-        offsets: character span of each token in the text as the suite writes it; ``(0, 0)`` for special tokens.
+        offsets: character span of each token in the text as the suite writes it, never empty; ``(0, 0)`` for
+            special tokens.
         types: which part each token is of, where the text has two and the tokenizer tells; else empty.
     """
 
@@ -36,35 +39,56 @@ def tokenise(tokenizer: Any, text: str, *, special: bool) -> Tokens:
     """
     if MASK in text and tokenizer.mask_token is None:
         raise ModelError(f"the tokenizer has no mask token (got {text!r})")
-    mask = tokenizer.mask_token or MASK
+    marker, mask = _marker(tokenizer) if MASK in text else re.escape(MASK), tokenizer.mask_token or MASK
     parts = text.split(SEP, 1)
+    read = [re.sub(marker, lambda _: mask, part) for part in parts]
     found = tokenizer(
-        *(part.replace(MASK, mask) for part in parts),
+        *read,
         add_special_tokens=special,
         return_offsets_mapping=True,
         truncation=False,
         verbose=False,
     )
     begins = [0, len(parts[0]) + len(SEP)]
+    places = [_places(part, begin, marker, mask) for part, begin in zip(parts, begins, strict=False)]
     offsets = [
-        (0, 0) if part is None else _in_suite(start, end, parts[part], begins[part], mask)
-        for (start, end), part in zip(found["offset_mapping"], found.sequence_ids(0), strict=True)
+        (0, 0) if part is None else _in_suite(span, read[part], places[part])
+        for span, part in zip(found["offset_mapping"], found.sequence_ids(0), strict=True)
     ]
     types = tuple(found.get("token_type_ids", ())) if len(parts) == 2 else ()
     return Tokens(list(found["input_ids"]), offsets, types)
 
 
-def _in_suite(start: int, end: int, part: str, begin: int, mask: str) -> Span:
-    """A span of a part with the tokenizer's mask → the same of the suite's text, with the marker."""
-    return begin + _before_mask(start, part, mask), begin + _before_mask(end, part, mask)
+def _marker(tokenizer: Any) -> str:
+    """What the mask token replaces: the marker, and the space before it where that would become a token."""
+    apart, glued = (tokenizer(f"a{gap}{tokenizer.mask_token}", add_special_tokens=False) for gap in (" ", ""))
+    spare = len(apart["input_ids"]) > len(glued["input_ids"])
+    return f"{' ?' if spare else ''}{re.escape(MASK)}"
 
 
-def _before_mask(position: int, part: str, mask: str) -> int:
-    """Where a character stood before every marker was replaced; within a mask, the marker's end."""
-    at, moved = part.find(MASK), 0
-    while at >= 0 and at + moved < position:
-        if position <= at + moved + len(mask):
-            return at + len(MASK)
-        moved += len(mask) - len(MASK)
-        at = part.find(MASK, at + len(MASK))
-    return position - moved
+def _places(part: str, begin: int, marker: str, mask: str) -> list[int]:
+    """Where each character of a tokenised part, and its end, lie in the suite's text."""
+    places: list[int] = []
+    for piece in re.split(f"({marker})", part):
+        marked = re.fullmatch(marker, piece) is not None
+        places += [begin] * len(mask) if marked else range(begin, begin + len(piece))
+        begin += len(piece)
+    return [*places, begin]
+
+
+def _in_suite(span: Span, part: str, places: Sequence[int]) -> Span:
+    """A token's span in a part as it was tokenised → the same in the suite's text."""
+    start, end = _filled(span, part)
+    return places[start], places[end]
+
+
+def _filled(span: Span, part: str) -> Span:
+    """The characters of a token; of one that was trimmed to nothing, the space that it stands for.
+
+    A tokenizer that adds a space of its own in front has no character for it: it goes with the first one.
+    """
+    start, end = span
+    if end > start or not part:
+        return span
+    before = start > 0 and (part[start - 1].isspace() or start == len(part))
+    return (start - 1, start) if before else (start, start + 1)

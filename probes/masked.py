@@ -12,7 +12,7 @@ from audit.pairs import MASK, PRONOUN, Pair, Text
 from audit.protocols import Encoding, HeadChoice
 from audit.records import OutputRecord
 from probes.answered import answer_log_odds, number, texts_of
-from probes.asking import ask
+from probes.asking import Place, cell_scores
 from probes.model import LoadedModel
 from probes.questions import Input
 
@@ -59,22 +59,18 @@ class MaskedProbe:
 def _score(model: LoadedModel, wanted: Sequence[_Hidden]) -> dict[_Hidden, float]:
     """Log-probabilities of hidden tokens; texts recur in several pairs."""
     known = _known.setdefault(model, {})
-    fresh: dict[Input, list[_Hidden]] = {}
+    fresh: dict[Input, list[Place]] = {}
     for one in dict.fromkeys(wanted):
         if one not in known:
-            fresh.setdefault(one[0], []).append(one)
-    groups = list(fresh.values())
-    found = ask(
-        model, list(fresh), lambda at, scores: [float(scores[place, token]) for _, place, token in groups[at]]
-    )
-    for group, values in zip(groups, found, strict=True):
-        known.update(zip(group, values, strict=True))
+            fresh.setdefault(one[0], []).append(one[1:])
+    for read, scores in cell_scores(model, fresh).items():
+        known.update({(read, place, token): value for (place, token), value in scores.items()})
     return known
 
 
 def _own_tokens(encoding: Encoding) -> list[int]:
-    """Positions of the text's own tokens; a token of a space alone has an empty span, but not at 0."""
-    return [place for place, span in enumerate(encoding.offsets) if span != (0, 0)]
+    """Positions of the text's own tokens: special ones have no characters."""
+    return [place for place, (start, end) in enumerate(encoding.offsets) if end > start]
 
 
 def _hidden(model: LoadedModel, encoding: Encoding, places: Sequence[int]) -> Input:
@@ -94,7 +90,7 @@ def _each_hidden(model: LoadedModel, text: Text) -> list[_Hidden]:
 
 def _likelihoods(model: LoadedModel, pair: Pair) -> Iterator[OutputRecord]:
     known = _known[model]
-    shared = _shared(model.encode(pair.a.text).ids, model.encode(pair.b.text).ids)
+    shared = shared_tokens(model.encode(pair.a.text).ids, model.encode(pair.b.text).ids)
     for text, common in zip((pair.a, pair.b), shared, strict=True):
         values = {place: number(pair, known[one]) for one in _each_hidden(model, text) for place in [one[1]]}
         among = [value for place, value in values.items() if place in common]
@@ -106,13 +102,22 @@ def _likelihoods(model: LoadedModel, pair: Pair) -> Iterator[OutputRecord]:
             yield OutputRecord(pair.pair_id, text.arm, "shared_pseudo_log_likelihood", None, reason=reason)
 
 
-def _shared(a: Sequence[int], b: Sequence[int]) -> tuple[set[int], set[int]]:
-    """Positions of the tokens that two texts share, in order."""
-    blocks = difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
-    return (
+def shared_tokens(a: Sequence[int], b: Sequence[int]) -> tuple[set[int], set[int]]:
+    """Positions of the tokens that two texts share, in order.
+
+    Where several matchings are as long, which is taken does not depend on the side.
+
+    >>> shared_tokens([5, 6, 7, 8], [5, 9, 7, 8])
+    ({0, 2, 3}, {0, 2, 3})
+    """
+    mirrored = tuple(a) > tuple(b)
+    first, second = (b, a) if mirrored else (a, b)
+    blocks = difflib.SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
+    found = (
         {block.a + step for block in blocks for step in range(block.size)},
         {block.b + step for block in blocks for step in range(block.size)},
     )
+    return found[::-1] if mirrored else found
 
 
 def _pronouns(model: LoadedModel, pairs: Sequence[Pair]) -> Iterator[OutputRecord]:

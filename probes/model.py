@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from audit.results import ModelInfo, SelfTestStep
 from probes.anatomy import Anatomy, survey
 from probes.marked_text import tokenise
 from probes.padding import reads_padding
+from probes.pooling import read_tokens
 from probes.projection import ValueNorms
 from probes.route import interface_names
 from probes.routing import route_of
@@ -38,6 +39,7 @@ Head = Literal[
 #: What families call the length of their context window.
 _WINDOW = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 _UNLIMITED = 1_000_000
+_NO_TOKEN = -1
 
 
 class LoadedModel:
@@ -65,6 +67,9 @@ class LoadedModel:
         self.family, self.hashes, self.head = family, hashes, head
         self.norms = ValueNorms(net)
         self._encodings: dict[str, Encoding] = {}
+        if self._looks_for_padding and self._config.pad_token_id is None:
+            # Such a head refuses several texts; with a pad token that is no token it reads the last of each.
+            self._config.pad_token_id = _NO_TOKEN
 
     @property
     def device(self) -> torch.device:
@@ -94,14 +99,37 @@ class LoadedModel:
     @property
     def pad(self) -> int:
         """The token that stands where a text has ended."""
-        config = self._config
-        named = (self.tokenizer.pad_token_id, getattr(config, "pad_token_id", None), 0)
-        return next(int(token) for token in named if token is not None)
+        named = [self.tokenizer.pad_token_id, getattr(self._config, "pad_token_id", None)]
+        if self._looks_for_padding:
+            named.reverse()
+        return next((int(token) for token in named if token is not None and token >= 0), 0)
 
     @cached_property
     def reads_padding(self) -> bool:
         """Whether what it says of a text depends on padding, so that only texts of one length run together."""
-        return reads_padding(self.net, self.pad)
+        classifies = self.head == "sequence-classification" and not self.classifies_at_end
+        return reads_padding(self.net, self.pad, head=classifies)
+
+    @property
+    def _looks_for_padding(self) -> bool:
+        """Whether it is a decoder that classifies: its head reads the last token that is no padding."""
+        return self.family == "decoder" and self.head == "sequence-classification"
+
+    def last_read(self, ids: Sequence[int]) -> int:
+        """The token of a decoder's text that its head reads last."""
+        pad = self._config.pad_token_id if self._looks_for_padding else None
+        return max((place for place, token in enumerate(ids) if token != pad), default=0)
+
+    @property
+    def classifies_at_end(self) -> bool:
+        """Whether it is an encoder–decoder that classifies: its head reads where the text ends for the last time."""
+        return self.family == "encoder-decoder" and self.head == "sequence-classification"
+
+    @cached_property
+    def classifies_at_start(self) -> bool:
+        """Whether it is an encoder that classifies a text by its first token."""
+        classifies = self.family == "encoder" and self.head == "sequence-classification"
+        return classifies and read_tokens(self.net) == (0,)
 
     @property
     def decodes(self) -> bool:
@@ -121,9 +149,14 @@ class LoadedModel:
         )
 
     @property
+    def _continues(self) -> bool:
+        """Whether it is a decoder that reads a text to continue it, and not to classify it or to point into it."""
+        return self.family == "decoder" and self.head in ("causal-lm", "none")
+
+    @property
     def bos(self) -> int | None:
-        """The token in front of every text: a decoder's BOS, whenever its tokenizer has one."""
-        if self.family != "decoder" or self.tokenizer.bos_token_id is None:
+        """The token in front of every text: BOS of a decoder that continues it, whenever its tokenizer has one."""
+        if not self._continues or self.tokenizer.bos_token_id is None:
             return None
         return int(self.tokenizer.bos_token_id)
 
@@ -157,8 +190,8 @@ class LoadedModel:
     def encode(self, text: str) -> Encoding:
         """Tokenise a text as it will be measured.
 
-        A decoder's text starts with BOS exactly once, so that one pass serves likelihood (BOS is the
-        first context) and attention; an encoder's has the special tokens that its tokenizer adds.
+        The text of a decoder that continues it starts with BOS exactly once, so that one pass serves likelihood
+        (BOS is the first context) and attention; any other has the special tokens that its tokenizer adds.
 
         Raises:
             ModelError: the tokenizer finds nothing to read in the text.
@@ -176,11 +209,10 @@ class LoadedModel:
             raise ModelError(
                 f"{self.name}: a model with the head '{self.head}' has no use for {marks[0]!r} in {text!r}"
             )
-        found = tokenise(self.tokenizer, text, special=self.family != "decoder")
+        found = tokenise(self.tokenizer, text, special=not self._continues)
         ids, offsets, types = found.ids, found.offsets, found.types
         if self.bos is not None and ids[:1] != [self.bos]:  # a chat template may begin with it
             ids, offsets = [self.bos, *ids], [(0, 0), *offsets]
-            types = (0, *types) if types else ()
         if not ids:
             raise ModelError(f"{self.name}: the tokenizer makes no token of {text!r}")
         return Encoding(tuple(ids), self._readable(text, ids, offsets), tuple(offsets), types)
@@ -203,11 +235,13 @@ class LoadedModel:
 
     def _readable(self, text: str, ids: list[int], offsets: list[Span]) -> tuple[str, ...]:
         """Tokens as the text shows them, with the space that each of them swallowed."""
+        context = text.find(SEP) + len(SEP) if SEP in text else 0
         tokens, at = [], 0
         for token, (start, end) in zip(ids, offsets, strict=True):
             if start == end:
                 tokens.append(str(self.tokenizer.convert_ids_to_tokens(token)))
                 continue
+            at = max(at, context if start >= context else 0)  # what stands between two parts is no token's
             tokens.append(text[min(at, start) : end] if at < end else text[start:end])
             at = end
         return tuple(tokens)

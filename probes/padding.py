@@ -20,21 +20,28 @@ _MOVED_ROUNDED = 0.1
 
 
 @torch.no_grad()
-def reads_padding(net: PreTrainedModel, pad: int) -> bool:
+def reads_padding(net: PreTrainedModel, pad: int, head: bool = False) -> bool:
     """Whether padding moves what a network makes of a text by more than rounding.
 
     Args:
         net: the network.
         pad: the token to pad with.
+        head: whether its head is asked too; XLNet's classifier reads the last token, whatever it is.
     """
     ids = trial_tokens(net)
     targets = ids[:, :TARGET] if net.config.is_encoder_decoder else None
-    alone = forward(net.base_model, ids, None, targets)[0].float()
+    parts: list[Any] = [net.base_model, *([net] if head else [])]
+    return any(_moves(part, ids, targets, pad) for part in parts)
+
+
+def _moves(net: Any, ids: torch.Tensor, targets: torch.Tensor | None, pad: int) -> bool:
+    """Whether padding behind the tokens moves the first thing that a network gives."""
+    alone = forward(net, ids, None, targets)[0].float()
     bound = _MOVED.get(net.dtype, _MOVED_ROUNDED) * float(alone.abs().max())
     for more in (1, 4):
         padded = torch.cat([ids, ids.new_full((1, more), pad)], 1)
         mask = (torch.arange(padded.shape[1], device=ids.device) < ids.shape[1]).long()[None]
-        found = forward(net.base_model, padded, mask, targets)[0].float()[:, : alone.shape[1]]
+        found = forward(net, padded, mask, targets)[0].float()[:, : alone.shape[1]]
         if float((found - alone).abs().max()) > bound:
             return True
     return False

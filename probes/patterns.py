@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from audit.align import words
 from audit.config import RunConfig
 from audit.errors import MeasurementError
 from audit.loader import ROOT
 from audit.patterns import Survey
 from audit.records import PatternRecord
 from audit.suite import Suite
+from audit.words import words
 from audit.yaml_lines import read_document
 from probes.capture import StreamCapture
 from probes.forward import forward

@@ -36,7 +36,9 @@ def perplexities(
         MeasurementError: the model gives a text no likelihood, or cannot be intervened on exactly.
     """
     if model.family != "decoder" or model.head != "causal-lm":
-        raise MeasurementError(f"an {model.family} ({model.head}) gives a text no perplexity")
+        raise MeasurementError(
+            f"perplexity needs a decoder with a language-model head (got {model.family}, {model.head})"
+        )
     work, reasons = assign(model, [_job(model, text) for text in texts])
     if reasons:
         raise MeasurementError(next(iter(reasons.values())))

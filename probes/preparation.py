@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 
 from audit.coreference import token_indices
 from audit.errors import MeasurementError
-from audit.pairs import PRONOUN, Pair
+from audit.pairs import PRONOUN, Pair, Text
 from audit.protocols import Encoding
 from probes.job import Engine, Job, Shape, Spot, by_shape
 from probes.model import LoadedModel
-from probes.questions import Question, question
+from probes.questions import Input, Question, question
 from probes.rows import predicting_row
 from probes.tails import SharedPrefix
 from probes.whole_passes import WholePasses
@@ -85,25 +85,51 @@ def _engine(model: LoadedModel, job: Job) -> Engine | str:
     return known[job.shape]
 
 
+def told_engine(model: LoadedModel, ids: Sequence[int]) -> str:
+    """How a model's heads are edited, as a trial on one text shows, and why not in the faster way.
+
+    Args:
+        model: of any family.
+        ids: the text's tokens, at least two.
+    """
+    asked = Question((Input(tuple(ids)),), ((0, len(ids) - 1, ids[0]),), ((0, len(ids) - 1, ids[1]),))
+    row = Spot(model.stream, (len(ids) // 2,))
+    job = Job("trial", (asked, asked), row.rows[0], row, None)
+    reason = SharedPrefix(model).why_not(job)
+    if reason is None:
+        return f"{SharedPrefix.told}; {WholePasses.told}, where these are not exact"
+    return f"{WholePasses.told} ({reason})"
+
+
 def why_not_exchangeable(
-    a: Encoding, b: Encoding, rows_a: Sequence[int], rows_b: Sequence[int]
+    pair: Pair, a: Encoding, b: Encoding, rows_a: Sequence[int], rows_b: Sequence[int]
 ) -> str | None:
     """Attention rows can be exchanged only between texts with equally many tokens, alike elsewhere."""
     if len(a.ids) != len(b.ids):
         return f"attention rows cannot be exchanged: {len(a.ids)} against {len(b.ids)} tokens"
     if tuple(rows_a) != tuple(rows_b) or not rows_a:
         return "attention rows cannot be exchanged: the swapped words lie at different tokens"
+    if _elsewhere(pair.a, a) != _elsewhere(pair.b, b):
+        return "attention rows cannot be exchanged: the texts differ in other tokens than the swapped words'"
     return None
+
+
+def _elsewhere(text: Text, encoding: Encoding) -> list[int | None]:
+    """The tokens of a text, with a gap for each of the swapped words'."""
+    swapped = {token for span in text.swap for token in token_indices(span, encoding)}
+    return [None if place in swapped else token for place, token in enumerate(encoding.ids)]
 
 
 def _job(model: LoadedModel, pair: Pair) -> Job | str:
     """Tokenise a pair for interventions; or say why its rows cannot be exchanged."""
+    if not (pair.a.swap and pair.b.swap):
+        return "attention rows cannot be exchanged: the texts differ in nothing but spaces"
     a, b = model.encode(pair.a.text), model.encode(pair.b.text)
     rows_a, rows_b = (
         token_indices(text.mentions.get(PRONOUN, text.swap[0]), encoding)
         for text, encoding in ((pair.a, a), (pair.b, b))
     )
-    if reason := why_not_exchangeable(a, b, rows_a, rows_b):
+    if reason := why_not_exchangeable(pair, a, b, rows_a, rows_b):
         return reason
     if pair.completions is None:
         return "no completions: nothing to measure an effect on"

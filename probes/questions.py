@@ -10,8 +10,9 @@ import torch
 
 from audit.coreference import token_indices
 from audit.errors import MeasurementError
-from audit.mentions import whole_words
+from audit.mentions import alone
 from audit.pairs import MASK, SEP
+from audit.protocols import Encoding
 from probes.completions import completion_ids
 from probes.model import LoadedModel
 
@@ -108,10 +109,22 @@ def _widened(model: LoadedModel, text: str, tokens: int) -> tuple[Input, int]:
 
 
 def _filling(model: LoadedModel, text: str, answer: str) -> tuple[int, ...]:
-    """The tokens of an answer where the text says ``[MASK]``: spaced as it would be there."""
-    spaced = text.partition(MASK)[0][-1:].isspace()
-    found = model.tokenizer((" " if spaced else "") + answer.strip(), add_special_tokens=False)["input_ids"]
-    return tuple(int(token) for token in found)
+    """The tokens that an answer has where the text says ``[MASK]``."""
+    start = text.index(MASK)
+    filled = text.replace(MASK, answer)
+    found = model.encode(filled)
+    tokens = token_indices((start, start + len(answer)), found)
+    if not _cover(filled, tokens, found, answer):
+        raise MeasurementError(f"the completion {answer!r} merges with what stands beside {MASK} in {text!r}")
+    filling = tuple(found.ids[token] for token in tokens)
+    if model.tokenizer.unk_token_id in filling:
+        raise MeasurementError(f"the tokenizer does not know the completion {answer!r}")
+    return filling
+
+
+def _cover(text: str, tokens: Sequence[int], found: Encoding, answer: str) -> bool:
+    """Whether an answer's tokens spell nothing but the answer, spaces aside."""
+    return not tokens or text[found.offsets[tokens[0]][0] : found.offsets[tokens[-1]][1]].strip() == answer
 
 
 def _masked(model: LoadedModel, text: str, answers: tuple[str, str]) -> Question:
@@ -119,7 +132,7 @@ def _masked(model: LoadedModel, text: str, answers: tuple[str, str]) -> Question
         raise MeasurementError(
             f"the text has {text.count(MASK)} masks; expected one that the completions fill"
         )
-    first, second = (_filling(model, text, each) for each in answers)
+    first, second = (_filling(model, text, each.strip()) for each in answers)
     if len(first) != len(second):
         told = f"{len(first)} against {len(second)} tokens"
         raise MeasurementError(f"a mask of one length cannot stand for both completions: {told}")
@@ -158,19 +171,21 @@ def _pointed_at(model: LoadedModel, text: str, answers: tuple[str, str]) -> Ques
     found = model.encode(text)
     cells = []
     for answer in answers:
-        tokens = _span_of(text, answer.strip(), found)
+        tokens = _span_of(text, answer.strip(), [each.strip() for each in answers], found)
         cells.append(((0, 0, tokens[0]), (0, 1, tokens[-1])))
     return Question((Input(found.ids, (), found.types),), cells[0], cells[1])
 
 
-def _span_of(text: str, answer: str, found: Any) -> tuple[int, ...]:
+def _span_of(text: str, answer: str, answers: Sequence[str], found: Encoding) -> tuple[int, ...]:
     """Tokens of an answer in the context."""
     begin = context_start(text)
-    places = [span for span in whole_words(text, answer) if span[0] >= begin]
+    places = [span for span in alone(text, answer, answers) if span[0] >= begin]
     if len(places) != 1:
         raise MeasurementError(f"the answer {answer!r} is {len(places)} times in the context; expected once")
     if not (tokens := token_indices(places[0], found)):
         raise MeasurementError(f"the tokenizer makes no token of the answer {answer!r}")
+    if not _cover(text, tokens, found, answer):
+        raise MeasurementError(f"the answer {answer!r} shares a token with what stands beside it")
     return tokens
 
 

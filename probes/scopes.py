@@ -56,8 +56,8 @@ def _layer(model: LoadedModel, job: Job, stream: Stream, layer: int) -> tuple[Pl
 
 def _rows(model: LoadedModel, job: Job, stream: Stream) -> tuple[int, ...]:
     """Rows of a stream that can differ between the two texts."""
-    text = len(job.questions[0].inputs[0].ids)
-    if job.following is None or stream == "encoder":
-        return tuple(range(text))
-    first = job.start if model.family == "decoder" else 0
-    return tuple(range(first, job.following.rows[0] + 1))
+    if job.following is not None and model.decodes and stream != "encoder":
+        return tuple(range(job.following.rows[0] + 1))
+    if job.following is not None and model.family == "decoder":
+        return tuple(range(job.start, job.following.rows[0] + 1))
+    return tuple(range(len(job.questions[0].inputs[0].ids)))

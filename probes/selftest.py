@@ -12,9 +12,12 @@ from probes.attention_call import Attended, ObservedCall
 from probes.capture import CapturedCall, RowCapture
 from probes.forward import forward
 from probes.head import log_probabilities
+from probes.intervention import Intervention, Place
 from probes.model import LoadedModel
+from probes.preparation import told_engine
 from probes.route import instrument
 from probes.routing import reported_attention, stock
+from probes.row_edits import RowEdits
 from probes.sequences import pad_right
 
 _LONG = "On Monday the baker told the painter a story about the old bridge by the river."
@@ -42,11 +45,12 @@ def self_test(model: LoadedModel) -> tuple[SelfTestStep, ...]:
     Returns:
         One step per claim, in order: logits are numbers; they equal the stock model's, bit for bit;
         every attention layer was seen; captured rows and logits equal eager attention; a decoder's rows
-        look only to the left; an edit of nothing changes nothing; a real edit moves the logits; padding and
-        batch order stay within a bound; a decoder's log-probabilities equal those of its own logits. NaN
+        look only to the left; an edit of nothing changes nothing; a real edit moves the logits; edits of one copy
+        of a text leave its other copies alone, and which engine edits; padding and batch order stay within a
+        bound; a decoder's log-probabilities equal those of its own logits. NaN
         logits end the test at the first step.
     """
-    texts = [list(model.encode(text).ids)[: model.max_length] for text in (_LONG, _SHORT)]
+    texts = [_tokens(model, text) for text in (_LONG, _SHORT)]
     alone = _said(model, texts[:1])
     if not _finite(alone):
         return (_step("logits are numbers", False, note="the logits hold NaN or infinite values"),)
@@ -56,11 +60,18 @@ def self_test(model: LoadedModel) -> tuple[SelfTestStep, ...]:
         *_rows_equal_eager(model, texts, alone),
         _edit_of_nothing(model, texts, alone),
         _real_edit(model, texts, alone),
+        _edits_apart(model, texts, alone),
         _padding_and_order(model, texts, alone),
     ]
     if model.head == "causal-lm":
         steps.append(_projection(model, texts, alone))
     return tuple(steps)
+
+
+def _tokens(model: LoadedModel, text: str) -> list[int]:
+    """As many tokens as the context window holds, with the end of text where the head looks for it."""
+    ids = list(model.encode(text).ids)[: model.max_length]
+    return [*ids[:-1], model.net.config.eos_token_id] if model.classifies_at_end else ids
 
 
 def _step(
@@ -72,8 +83,8 @@ def _step(
 
 
 def _decoded(model: LoadedModel, texts: int) -> torch.Tensor | None:
-    """The same decoded tokens for every text of an encoder–decoder."""
-    if model.family != "encoder-decoder":
+    """The same decoded tokens for every text; None where the network answers with no text of its own."""
+    if not model.decodes:
         return None
     ids = [*model.target_start, *model.encode(_SHORT).ids[:_DECODED]]
     return torch.tensor([ids] * texts, device=model.device)
@@ -87,7 +98,7 @@ def _said(model: LoadedModel, texts: Sequence[Sequence[int]]) -> _Said:
         whole = torch.stack([output.start_logits, output.end_logits], -1).float()
     else:
         whole = output[0].float()
-    if model.family == "encoder-decoder" or model.head == "sequence-classification":
+    if model.decodes or model.head == "sequence-classification":
         return list(whole)
     return [row[: len(text)] for row, text in zip(whole, texts, strict=True)]
 
@@ -177,6 +188,31 @@ def _real_edit(model: LoadedModel, texts: list[list[int]], alone: _Said) -> Self
     moved = _distance(alone[0], _edited(model, texts, 0.0))
     note = "the bound is the least that must move"
     return _step("a real edit moves the logits", moved > _MOVED, moved, _MOVED, note)
+
+
+def _edits_apart(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:
+    """Three copies of a text: unedited, every row read along itself, and attention without anything read."""
+    rows = tuple(range(len(texts[0])))
+    decoded = _decoded(model, 1)
+    answer = rows if decoded is None else tuple(range(decoded.shape[1]))
+    own = tuple(
+        Place(place.layer, head, rows if place.stream in ("self", "encoder") else answer, place.stream)
+        for place in model.anatomy.places.values()
+        if place.by_token
+        for head in range(model.anatomy.heads[place.stream])
+    )
+    edits = RowEdits(
+        model.anatomy,
+        [Intervention(own), Intervention(own, "zero")],
+        torch.tensor([0], device=model.device),
+    )
+    with instrument(edits):
+        plain, same, cut = _said(model, [texts[0]] * 3)
+    edits.check()
+    worst = max(_distance(plain, alone[0]), _distance(same, alone[0]))
+    passed = worst <= _bound(model) and _distance(cut, alone[0]) > _MOVED
+    note = f"interventions: {told_engine(model, texts[0])}"
+    return _step("edits of one copy leave the others alone", passed, worst, _bound(model), note)
 
 
 def _padding_and_order(model: LoadedModel, texts: list[list[int]], alone: _Said) -> SelfTestStep:

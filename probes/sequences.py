@@ -139,7 +139,7 @@ def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[Seque
         return [SequenceReading(score, None, None) for score in scores]
     weights, norms = capture.weights(model.stream), capture.norms(model.stream)
     cross, cross_norms = None, None
-    if decoded is not None:
+    if model.decodes:
         cross, cross_norms = capture.weights("cross"), capture.norms("cross")
     return [
         SequenceReading(

@@ -78,7 +78,7 @@ class SharedPrefix:
 def why_never(model: LoadedModel) -> str | None:
     """Why tails over a shared prefix are out of the question for a family; None if they may do."""
     if model.family != "decoder" or model.head != "causal-lm":
-        return f"tails need a decoder with a language-model head; this is an {model.family} ({model.head})"
+        return f"tails need a decoder with a language-model head (got {model.family}, {model.head})"
     if not through_interface(model.net):
         return "tails need queries and keys, and this family bypasses the attention interface"
     if model.anatomy.missing("self"):

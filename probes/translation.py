@@ -6,14 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache, EncoderDecoderCache
+from transformers import DynamicCache, EncoderDecoderCache, LogitsProcessor, LogitsProcessorList
 
 from audit.config import RunConfig
+from audit.errors import MeasurementError
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
 from probes.answered import answer_log_odds, texts_of
+from probes.decoding import end_tokens, until_end
 from probes.model import LoadedModel
+from probes.quiet import quiet
 from probes.sequences import pad_right
 
 #: Texts that are translated together.
@@ -23,7 +26,9 @@ _TEXTS = 32
 class TranslationProbe:
     """The greedy translation of each text (in ``text``; ``value`` is its number of tokens).
 
-    ``completion_log_odds`` compares two translations that the suite names, whole or by their beginnings.
+    The model's own generation config says what a translation begins with, what ends it and which tokens are never
+    written; beams and sampling are off. ``completion_log_odds`` compares two translations that the suite names,
+    whole or by their beginnings.
     """
 
     name = "translation"
@@ -40,39 +45,65 @@ class TranslationProbe:
         """Measure a batch of pairs.
 
         Raises:
-            MeasurementError: the model's logits are NaN; names the pair.
+            MeasurementError: the model's logits are NaN; names the pair, or the first one of the batch.
         """
         yield from answer_log_odds(model, pairs)
+        steps = config.generation.max_new_tokens
+        reason = _why_too_long(model, steps)
         texts = dict.fromkeys(text.text for _, text in texts_of(pairs))
-        written = _translate(model, list(texts), config.generation.max_new_tokens)
+        try:
+            written = {} if reason else _translate(model, list(texts), steps)
+        except MeasurementError as error:
+            raise MeasurementError(f"{pairs[0].suite}: pair {pairs[0].pair_id}: {error}") from error
         for pair, text in texts_of(pairs):
+            if reason:
+                yield OutputRecord(pair.pair_id, text.arm, "translation", None, reason=reason)
+                continue
             tokens = written[text.text]
             said = model.tokenizer.decode(tokens, skip_special_tokens=True)
             yield OutputRecord(pair.pair_id, text.arm, "translation", float(len(tokens)), said)
 
 
+def _why_too_long(model: LoadedModel, steps: int) -> str | None:
+    length = len(model.target_start) + steps
+    if length <= model.max_length:
+        return None
+    return f"the translation needs {length} tokens, the context window holds {model.max_length}"
+
+
+class _RefuseNaN(LogitsProcessor):
+    """Stops where the logits are no numbers; the likeliest token would be a lie."""
+
+    def __call__(self, _ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if torch.isnan(scores).any():
+            raise MeasurementError("the model's logits are NaN")
+        return scores
+
+
 @torch.no_grad()
-def _translate(model: LoadedModel, texts: Sequence[str], longest: int) -> dict[str, list[int]]:
-    """Text → the tokens of its greedy translation, without those that it begins with and without padding."""
+def _translate(model: LoadedModel, texts: Sequence[str], longest: int) -> dict[str, tuple[int, ...]]:
+    """Text → the tokens of its greedy translation, without those that it begins and ends with."""
     net: Any = model.net  # torch types what is looked up on a module as a tensor
-    written: dict[str, list[int]] = {}
+    start, ends = model.target_start, end_tokens(model).tolist()
+    written: dict[str, tuple[int, ...]] = {}
     for batch in _batches(model, texts):
         ids, mask = pad_right([model.encode(text).ids for text in batch], model.device, model.pad)
-        if mask is None:
-            mask = torch.ones_like(ids)
-        found = net.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=longest,
-            # generate() itself makes room for as many layers as the encoder has
-            past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
-        )
-        for text, tokens in zip(batch, found[:, 1:].tolist(), strict=True):
-            while tokens and tokens[-1] == model.pad:
-                tokens.pop()
-            written[text] = tokens
+        with quiet():
+            found = net.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids) if mask is None else mask,
+                decoder_input_ids=torch.tensor([start] * len(batch), device=model.device),
+                decoder_start_token_id=start[0],
+                logits_processor=LogitsProcessorList([_RefuseNaN()]),
+                do_sample=False,
+                num_beams=1,
+                min_length=0,
+                max_new_tokens=longest,
+                # generate() itself makes room for as many layers as the encoder has
+                past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()),
+            )
+        for text, tokens in zip(batch, found[:, len(start) :].tolist(), strict=True):
+            written[text] = until_end(tokens, ends)
     return written
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from audit.characters import kind_of
 from audit.results import HeadFinding
 from reports.figures.attention_rows import AttentionInfo, align_rows, attention_info, attention_svg
 from reports.folder import Detail
@@ -33,12 +34,16 @@ class Look(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word of a text and its tint, 0 to ``TINTS``; None for the first word, where idle heads look."""
+    """A word of a text and its tint, 0 to ``TINTS``; None for the first word, where idle heads look.
+
+    A ``named`` one is no part of the text but a token such as ``<s>``, and tells nothing of its direction.
+    """
 
     text: str
     row: int
     tint: int | None
     glued: bool
+    named: bool
 
 
 class HeadOption(NamedTuple):
@@ -165,14 +170,24 @@ def _words(info: AttentionInfo, arm: str) -> tuple[Word, ...]:
     weights = info.weights_a if arm == "a" else info.weights_b
     both = (*info.weights_a[1:], *info.weights_b[1:])
     top = max((weight for weight in both if weight is not None), default=0.0) or 1.0
-    words = []
+    words: list[Word] = []
     for i, (row, weight) in enumerate(zip(info.rows, weights, strict=True)):
         text = row.word_a if arm == "a" else row.word_b
         if text is None or weight is None:
             continue
         tint = None if i == 0 else min(TINTS, round(TINTS * weight / top))
-        words.append(Word(text.strip(), i, tint, glued=not any(c.isalnum() or c == "<" for c in text)))
+        plain = text.strip()
+        glued = _is_glued(words[-1].text if words else "", plain)
+        words.append(Word(plain, i, tint, glued, named=plain[:1] + plain[-1:] in ("<>", "[]")))
     return tuple(words)
+
+
+def _is_glued(before: str, word: str) -> bool:
+    """Whether no space is set between two words: before a sign, and in scripts without spaces."""
+    if not any(character.isalnum() or character == "<" for character in word):
+        return True
+    last = next((kind for kind in map(kind_of, reversed(before)) if kind != "mark"), "space")
+    return kind_of(word[0]) == "unspaced" and last in ("unspaced", "sign")
 
 
 def _data(infos: list[list[AttentionInfo]], candidates: tuple[str, str] | None) -> dict[str, Any]:

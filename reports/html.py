@@ -143,6 +143,11 @@ def model_text(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(visible(str(text)))
 
 
+def part_of_text(text: object) -> Markup:
+    """Escape a part of such a text: its direction is that of the whole, an element with ``dir="auto"``."""
+    return Markup("{}").format(visible(str(text)))
+
+
 def _mildness(result: CheckResult) -> int:
     return -list(Verdict).index(result.verdict)
 
@@ -171,6 +176,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         text=model_text,
+        plain=part_of_text,
         sentence=lambda text: model_text(text[:1].upper() + text[1:]),
         number=numbers.number,
         percent=numbers.percent,

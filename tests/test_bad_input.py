@@ -119,14 +119,14 @@ def test_suites_that_cannot_be_told_apart(told: Told, tmp_path: Path) -> None:
         (
             "--probes",
             "likelihood, atention",
-            "--probes: unknown probe 'atention'; expected ablation, attention, causal, embedding, generation, "
-            "likelihood or patterns; did you mean 'attention'?",
+            "--probes: unknown probe 'atention'; expected ablation, attention, causal, classification, embedding, "
+            "generation, likelihood, masked, patterns, question-answering or translation; did you mean 'attention'?",
         ),
         (
             "--probes",
             "",
-            "--probes: unknown probe ''; expected ablation, attention, causal, embedding, generation, "
-            "likelihood or patterns",
+            "--probes: unknown probe ''; expected ablation, attention, causal, classification, embedding, "
+            "generation, likelihood, masked, patterns, question-answering or translation",
         ),
         (
             "--config",
@@ -150,7 +150,8 @@ def test_a_wrong_config_is_told_with_its_line(told: Told, tmp_path: Path) -> Non
     )
     assert told(*arguments) == (
         "gate.yaml:4: probes[1]: unknown probe 'likelyhood'; expected ablation, attention, causal, "
-        "embedding, generation, likelihood or patterns; did you mean 'likelihood'?"
+        "classification, embedding, generation, likelihood, masked, patterns, question-answering or translation; "
+        "did you mean 'likelihood'?"
     )
     (tmp_path / "gate.yaml").write_text("preset: mine\nq: 0\n", encoding="utf-8")
     assert told(*arguments) == "gate.yaml:2: q: out of range (got 0); expected more than 0.0"

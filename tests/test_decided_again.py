@@ -68,6 +68,10 @@ def test_the_exit_code_is_the_verdict(
     assert audit.config["probes"] == [
         "attention",
         "likelihood",
+        "masked",
+        "classification",
+        "question-answering",
+        "translation",
         "generation",
         "causal",
         "patterns",

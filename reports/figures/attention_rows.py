@@ -91,7 +91,8 @@ def align_rows(detail: Detail, candidates: tuple[str, str] | None) -> tuple[Word
     """
     partner = dict(detail.matches)
     taken = set(partner.values())
-    marks = [_places(detail.words_a, name) for name in candidates or ()]
+    both = candidates and (candidates, candidates[::-1])
+    marks = [_places(detail.words_a, name, other) for name, other in both or ()]
     rows, done = [], 0
     for i, word in enumerate(detail.words_a):
         j = partner.get(i)
@@ -160,16 +161,33 @@ def _rounded(weight: float) -> float | None:
     return None if math.isnan(weight) else round(float(weight), 4)
 
 
-def _places(words: Sequence[str], name: str) -> set[int]:
+def _places(words: Sequence[str], name: str, other: str) -> set[int]:
     """Indices of the words that spell the candidate, ignoring case and a possessive ending."""
-    wanted = [part.casefold() for part in re.findall(r"\w+", name)]
+    part = _letters(name) in _letters(other) and _letters(name) != _letters(other)
+    longer = set().union(*_runs(words, other)) if part else set()
+    runs = [run for run in _runs(words, name) if not run <= longer]
+    return runs[0] if runs else set()
+
+
+def _runs(words: Sequence[str], name: str) -> list[set[int]]:
+    """All places where words that follow each other spell a name."""
+    spelled, wanted = [_letters(word) for word in words], _letters(name)
     plain = ["".join(re.findall(r"\w+", word)[:1]).casefold() for word in words]
-    if not wanted:
-        return set()
-    for start in range(len(plain) - len(wanted) + 1):
-        if plain[start : start + len(wanted)] == wanted:
-            return set(range(start, start + len(wanted)))
-    return {i for i, word in enumerate(words) if re.findall(r"\w+", word.casefold()) == wanted}
+    found = []
+    for start, first in enumerate(spelled):
+        if not wanted or not first:
+            continue
+        for end in range(start + 1, len(words) + 1):
+            before = "".join(spelled[start : end - 1])
+            if wanted in (before + spelled[end - 1], before + plain[end - 1]) and spelled[end - 1]:
+                found.append({*range(start, end)})
+            if len(before) >= len(wanted):
+                break
+    return found
+
+
+def _letters(words: str) -> str:
+    return "".join(re.findall(r"\w+", words)).casefold()
 
 
 def _header(info: AttentionInfo) -> list[Markup]:

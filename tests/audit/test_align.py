@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.align import Alignment, Word, align, match_rows, pool_keys, pool_queries, words
+from audit.align import Alignment, align, match_rows, pool_keys, pool_queries
 from audit.diff import jensen_shannon
 from audit.errors import ShapeError
 from audit.pairs import Span, Text
 from audit.protocols import Encoding
+from audit.words import Word, words
 from tests.audit.simulated import tokenise
 
 FAST = settings(max_examples=60, deadline=None)

@@ -134,14 +134,12 @@ def test_a_probe_that_fails_costs_only_itself() -> None:
 def test_a_model_without_perplexity_is_tried_all_the_same() -> None:
     class Encoder(FakeProbe):
         def perplexity(self, model: Any, sets: Sequence[HeadChoice]) -> np.ndarray:
-            raise MeasurementError("an encoder (masked-lm) gives a text no perplexity")
+            raise MeasurementError("an encoder has none")
 
     result = tried(tables(), Encoder())[0]
     assert result.remaining == pytest.approx(0.2)
     assert (result.reason, result.perplexity, result.perplexity_random) == (None, None, None)
-    assert told(result).endswith(
-        ". What they cost on neutral text is not known: an encoder (masked-lm) gives a text no perplexity."
-    )
+    assert told(result).endswith(". What they cost on neutral text is not known: an encoder has none.")
 
 
 def test_random_heads_are_drawn_from_the_stream_of_their_row() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from audit.align import Word, words
 from audit.errors import ShapeError
 from audit.patterns import PATTERNS, PLACES, Survey, evenness, places
 from audit.protocols import Encoding
 from audit.records import PatternRecord
+from audit.words import Word, words
 
 Array = npt.NDArray[np.float64]
 TEXTS = (

@@ -72,8 +72,8 @@ def test_a_package_of_somebody_else_adds_a_probe(install: Install) -> None:
 
 def test_an_unknown_name_is_told_with_the_known_ones_and_the_nearest() -> None:
     assert told(PROBES, "atention", "probes[2]") == (
-        "probes[2]: unknown probe 'atention'; expected ablation, attention, causal, embedding, generation, "
-        "likelihood or patterns; did you mean 'attention'?"
+        "probes[2]: unknown probe 'atention'; expected ablation, attention, causal, classification, embedding, "
+        "generation, likelihood, masked, patterns, question-answering or translation; did you mean 'attention'?"
     )
     assert told(REPORTS, "zzz") == "unknown report 'zzz'; expected html"
     assert told(Door("tracker", "evenhand.none", "Probe"), "x") == (

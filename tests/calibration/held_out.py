@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from audit.config import CausalSettings
 from audit.generality import try_out
@@ -15,7 +16,8 @@ from probes.ablation import AblationProbe
 from probes.attention import AttentionProbe
 from probes.causal import CausalProbe
 from probes.load import load
-from tests.calibration.ledger import Row, drawn, write_figures
+from probes.model import LoadedModel
+from tests.calibration.ledger import FOLDER, Row, drawn, write_figures
 from tests.calibration.nulls import CONFIG, own
 
 #: Splits into halves; the first one is that of the preset's own seed.
@@ -53,17 +55,26 @@ def _spread(values: Sequence[float | None]) -> Row:
     }
 
 
+def _all_effects(model: LoadedModel) -> dict[str, pd.DataFrame]:
+    """Bias and effects of all heads, measured once and kept: they take longer than the splits."""
+    files = {name: FOLDER / "work" / f"held_out_{name}.parquet" for name in ("pairs", "heads")}
+    if not all(file.exists() for file in files.values()):
+        probes = [AttentionProbe(), CausalProbe()]
+        tables = measure(model, own("labels"), probes, ALL_HEADS, Watcher(quiet=True))
+        for name, frame in (("pairs", tables.pairs()), ("heads", tables.heads())):
+            files[name].parent.mkdir(exist_ok=True)
+            frame.to_parquet(files[name])
+    return {name: pd.read_parquet(file) for name, file in files.items()}
+
+
 def run_held_out() -> None:
     """Five splits of the quickstart's pairs, both halves choosing once."""
-    measured = []  # only if a split is missing
+    loaded: list[LoadedModel] = []  # only if a split is missing
 
     def draw(key: str) -> Row:
-        if not measured:
-            model = load("demo")
-            probes = [AttentionProbe(), CausalProbe()]
-            measured.append((model, measure(model, own("labels"), probes, ALL_HEADS, Watcher(quiet=True))))
-        model, tables = measured[0]
-        frames = {"pairs": tables.pairs(), "heads": tables.heads()}
+        model = loaded[0] if loaded else load("demo")
+        loaded[:] = [model]
+        frames = _all_effects(model)
         config = ALL_HEADS.model_copy(update={"seed": int(key)})
         found = try_out(model, own("labels"), frames, AblationProbe(), config, Watcher(quiet=True))
         return {"halves": [one.model_dump(mode="json") for one in found]}

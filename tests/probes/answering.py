@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -10,7 +12,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from tokenizers.implementations import ByteLevelBPETokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from audit.config import RunConfig
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, PRONOUN, Pair, Text
+from audit.protocols import HeadChoice
+from audit.records import OutputRecord
 from audit.suite import Task
 from probes.model import Family, Head, LoadedModel
 from probes.routing import open_attention
@@ -18,6 +23,7 @@ from tests.probes.families import BART, BLOCKS, GPT, T5
 
 WORDS = "who Who met left ? . , the The nurse doctor pilot she he She He said that was kind cruel early late"
 SPECIAL = ["<pad>", "[CLS]", "[SEP]", "[MASK]", "<unk>"]
+LABELS = {"id2label": {0: "NEGATIVE", 1: "neutral", 2: "POSITIVE"}}
 SENTENCES = [
     "The nurse met the doctor. She said that the pilot was kind.",
     "Who left? The doctor met the nurse, he said.",
@@ -44,16 +50,16 @@ def bert_tokenizer(*, types: bool = True) -> PreTrainedTokenizerFast:
     )
 
 
-def roberta_tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes; ``<s> … </s></s> … </s>``, and a mask that swallows the space before it."""
+def roberta_tokenizer(*, swallows: bool = True) -> PreTrainedTokenizerFast:
+    """Bytes; ``<s> … </s></s> … </s>``, and a mask that swallows the space before it or leaves it alone."""
     trained = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    mask = transformers.AddedToken("<mask>", lstrip=swallows, special=True)
+    special = ["<s>", "<pad>", "</s>", "<unk>", mask]
     trained.train_from_iterator(
         SENTENCES, vocab_size=1000, min_frequency=1, special_tokens=special, show_progress=False
     )
     inner = trained._tokenizer
     inner.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-    mask = transformers.AddedToken("<mask>", lstrip=True, special=True)
     names = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, unk_token="<unk>", pad_token="<pad>", mask_token=mask, **names
@@ -129,3 +135,37 @@ def pair(
         1,
         task=task,
     )
+
+
+@cache
+def model(name: str) -> LoadedModel:
+    heads: dict[str, Any] = {
+        "MaskedLM": "masked-lm",
+        "SequenceClassification": "sequence-classification",
+        "QuestionAnswering": "question-answering",
+        "ConditionalGeneration": "seq2seq-lm",
+    }
+    head = next(head for ending, head in heads.items() if name.endswith(ending))
+    return answering(name, head, **(LABELS if head == "sequence-classification" else {}))
+
+
+def measured(probe: Any, loaded: LoadedModel, *pairs: Pair) -> dict[tuple[str, str, str], OutputRecord]:
+    """``(pair, arm, measure)`` → record."""
+    records = probe.measure(loaded, pairs, RunConfig(), HeadChoice())
+    return {(record.pair_id, record.arm, record.measure): record for record in records}
+
+
+@torch.no_grad()
+def stock(loaded: LoadedModel, *parts: str, **more: Any) -> Any:
+    """The stock network's output for one text, as its tokenizer encodes it."""
+    found = loaded.tokenizer(*parts, return_tensors="pt")
+    accepted = {"input_ids", "attention_mask", *(() if loaded.family == "decoder" else ("token_type_ids",))}
+    if "bert" not in loaded.name.lower() or "roberta" in loaded.name.lower():
+        accepted -= {"token_type_ids"}
+    return loaded.net(**{name: value for name, value in found.items() if name in accepted}, **more)
+
+
+def log_probability(loaded: LoadedModel, ids: Sequence[int], place: int, token: int) -> float:
+    with torch.no_grad():
+        logits = loaded.net(input_ids=torch.tensor([list(ids)])).logits[0, place]
+    return float(logits.log_softmax(-1)[token])

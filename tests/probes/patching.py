@@ -30,7 +30,7 @@ Edit = Callable[[str, int, torch.Tensor], None]
 Head = tuple[str, int, int]
 
 
-class _Softmaxes(TorchFunctionMode):
+class Softmaxes(TorchFunctionMode):
     """Numbers the attention matrices of one pass, keeps a copy of each and lets a test change it."""
 
     def __init__(self, name: Callable[[int], tuple[str, int]], edit: Edit | None) -> None:
@@ -69,7 +69,7 @@ class Case:
 
     def place(self, number: int) -> tuple[str, int]:
         """Stream and layer of the n-th attention matrix of a pass."""
-        if self.tiny.auto != SEQ2SEQ:
+        if "encoder" not in self.streams:
             return "self", number
         encoder, _ = self.streams["encoder"]
         if number < encoder:
@@ -116,7 +116,7 @@ def run(
 ) -> tuple[float, dict[tuple[str, int], torch.Tensor]]:
     """Log-probability of an answer, and the attention of the pass before it was edited."""
     read, first = _read(case, text, answer)
-    watch = _Softmaxes(case.place, edit)
+    watch = Softmaxes(case.place, edit)
     with watch:
         logits = (
             case.stock(**read, use_cache=False).logits

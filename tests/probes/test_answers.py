@@ -1,19 +1,16 @@
-"""Masked models, classifiers, readers and translators against plain calls of stock transformers."""
+"""Classifiers, readers and translators against plain calls of stock transformers."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
-from transformers import pipeline
+from tokenizers import pre_tokenizers
 
-from audit.config import RunConfig
-from audit.errors import ModelError
-from audit.pairs import MASK, SEP, Pair
+from audit.config import GenerationSettings, RunConfig
+from audit.errors import MeasurementError, ModelError
+from audit.pairs import MASK, SEP
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
 from probes.classification import ClassificationProbe
@@ -21,9 +18,9 @@ from probes.masked import MaskedProbe
 from probes.model import LoadedModel
 from probes.question_answering import QuestionAnsweringProbe
 from probes.translation import TranslationProbe
-from tests.probes.answering import answering, pair
+from tests.probes import tiny
+from tests.probes.answering import LABELS, answering, measured, model, pair, stock
 
-MASKED = ["BertForMaskedLM", "RobertaForMaskedLM"]
 CLASSIFIERS = [
     *("BertForSequenceClassification", "RobertaForSequenceClassification", "GPT2ForSequenceClassification"),
     *("LlamaForSequenceClassification", "BartForSequenceClassification", "T5ForSequenceClassification"),
@@ -33,120 +30,7 @@ READERS = [
     *("BartForQuestionAnswering", "T5ForQuestionAnswering"),
 ]
 TRANSLATORS = ["BartForConditionalGeneration", "T5ForConditionalGeneration"]
-LABELS = {"id2label": {0: "NEGATIVE", 1: "neutral", 2: "POSITIVE"}}
 CONTEXT = f"Who was kind?{SEP}The nurse met the doctor. {{}} said that the pilot was late."
-
-
-@cache
-def model(name: str) -> LoadedModel:
-    heads: dict[str, Any] = {
-        "MaskedLM": "masked-lm",
-        "SequenceClassification": "sequence-classification",
-        "QuestionAnswering": "question-answering",
-        "ConditionalGeneration": "seq2seq-lm",
-    }
-    head = next(head for ending, head in heads.items() if name.endswith(ending))
-    return answering(name, head, **(LABELS if head == "sequence-classification" else {}))
-
-
-def measured(probe: Any, loaded: LoadedModel, *pairs: Pair) -> dict[tuple[str, str, str], OutputRecord]:
-    """``(pair, arm, measure)`` → record."""
-    records = probe.measure(loaded, pairs, RunConfig(), HeadChoice())
-    return {(record.pair_id, record.arm, record.measure): record for record in records}
-
-
-@torch.no_grad()
-def stock(loaded: LoadedModel, *parts: str, **more: Any) -> Any:
-    """The stock network's output for one text, as its tokenizer encodes it."""
-    special = loaded.family != "decoder"
-    found = loaded.tokenizer(*parts, add_special_tokens=special, return_tensors="pt")
-    if loaded.bos is not None:
-        front = torch.tensor([[loaded.bos]])
-        found = {"input_ids": torch.cat([front, found["input_ids"]], 1)}
-    accepted = {"input_ids", "attention_mask", *(() if loaded.family == "decoder" else ("token_type_ids",))}
-    if "bert" not in loaded.name.lower() or "roberta" in loaded.name.lower():
-        accepted -= {"token_type_ids"}
-    return loaded.net(**{name: value for name, value in found.items() if name in accepted}, **more)
-
-
-def log_probability(loaded: LoadedModel, ids: Sequence[int], place: int, token: int) -> float:
-    with torch.no_grad():
-        logits = loaded.net(input_ids=torch.tensor([list(ids)])).logits[0, place]
-    return float(logits.log_softmax(-1)[token])
-
-
-@pytest.mark.parametrize("name", MASKED)
-def test_pseudo_log_likelihoods_are_sums_over_tokens_masked_in_turn(name: str) -> None:
-    loaded = model(name)
-    one = pair("masked", "The nurse met the doctor, {} said.", arms=("she", "he pilots"))
-    found = measured(MaskedProbe(), loaded, one, pair("masked", "{} was kind.", name="q"))
-    both = [loaded.tokenizer(text.text)["input_ids"] for text in (one.a, one.b)]
-    blocks = difflib.SequenceMatcher(None, *both).get_matching_blocks()
-    for side, (ids, text) in enumerate(zip(both, (one.a, one.b), strict=True)):
-        scores = {}
-        for place in range(1, len(ids) - 1):
-            hidden = [*ids[:place], loaded.tokenizer.mask_token_id, *ids[place + 1 :]]
-            scores[place] = log_probability(loaded, hidden, place, ids[place])
-        shared = {block[side] + step for block in blocks for step in range(block.size)}
-        whole = found["p", text.arm, "pseudo_log_likelihood"].value
-        assert whole == pytest.approx(sum(scores.values()), abs=1e-4)
-        common = found["p", text.arm, "shared_pseudo_log_likelihood"].value
-        assert common == pytest.approx(sum(v for p, v in scores.items() if p in shared), abs=1e-4)
-        assert 1 < len(scores.keys() & shared) < len(scores)
-
-
-@pytest.mark.parametrize("name", MASKED)
-def test_the_odds_of_a_hidden_pronoun(name: str) -> None:
-    loaded = model(name)
-    found = measured(
-        MaskedProbe(), loaded, pair("masked", "The nurse said that {} was kind.", arms=("she", "he"))
-    )
-    ids = loaded.tokenizer("The nurse said that she was kind.")["input_ids"]
-    he = loaded.tokenizer("The nurse said that he was kind.")["input_ids"]
-    (place,) = [place for place, (a, b) in enumerate(zip(ids, he, strict=True)) if a != b]
-    hidden = [*ids[:place], loaded.tokenizer.mask_token_id, *ids[place + 1 :]]
-    odds = log_probability(loaded, hidden, place, ids[place]) - log_probability(
-        loaded, hidden, place, he[place]
-    )
-    assert found["p", "she", "pronoun_log_odds"].value == pytest.approx(odds, abs=1e-5)
-    assert found["p", "he", "pronoun_log_odds"].value == pytest.approx(-odds, abs=1e-5)
-    unequal = measured(
-        MaskedProbe(), loaded, pair("masked", "It was {} who left.", arms=("she", "the pilots"))
-    )
-    assert unequal["p", "she", "pronoun_log_odds"].value is None
-    assert "cannot stand for both pronouns" in str(unequal["p", "she", "pronoun_log_odds"].reason)
-
-
-@pytest.mark.parametrize("name", MASKED)
-def test_fillings_of_a_mask_are_those_of_the_pipeline(name: str) -> None:
-    loaded = model(name)
-    one = pair("masked", f"The {{}} said that {MASK} was kind.", (" she", " he"), arms=("nurse", "doctor"))
-    found = measured(MaskedProbe(), loaded, one)
-    fill = pipeline("fill-mask", model=loaded.net, tokenizer=loaded.tokenizer, top_k=len(loaded.tokenizer))
-    for text in (one.a, one.b):
-        scores = {
-            each["token_str"]: each["score"]
-            for each in fill(text.text.replace(MASK, loaded.tokenizer.mask_token))
-        }
-        space = " " if name.startswith("Roberta") else ""
-        odds = torch.tensor([scores[f"{space}she"], scores[f"{space}he"]]).log()
-        value = found["p", text.arm, "completion_log_odds"].value
-        assert value == pytest.approx(float(odds[0] - odds[1]), abs=1e-4)
-    assert {measure for *_, measure in found} == {"completion_log_odds"}
-
-
-@pytest.mark.parametrize("name", MASKED)
-def test_marked_texts_keep_the_offsets_of_the_suite(name: str) -> None:
-    loaded = model(name)
-    text = f"Who left?{SEP}The nurse said that {MASK} was kind, {MASK} said."
-    found = loaded.encode(text)
-    words = [text[start:end].strip() for start, end in found.offsets if end > start]
-    assert "".join(words) == text.replace(SEP, "").replace(" ", "")
-    masks = [place for place, token in enumerate(found.ids) if token == loaded.tokenizer.mask_token_id]
-    assert [text[slice(*found.offsets[place])].strip() for place in masks] == [MASK, MASK]
-    parts = [part.replace(MASK, loaded.tokenizer.mask_token) for part in text.split(SEP)]
-    assert list(found.ids) == loaded.tokenizer(*parts)["input_ids"]
-    assert set(found.types) == ({0, 1} if name.startswith("Bert") else set())
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -228,6 +112,7 @@ def test_answers_are_the_best_spans_of_the_context(name: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
+        ("nurs", "the answer 'nurs' is 0 times in the context; expected once"),
         ("engineer", "the answer 'engineer' is 0 times in the context; expected once"),
         ("the", "the answer 'the' is 2 times in the context; expected once"),
     ],
@@ -241,6 +126,16 @@ def test_answers_that_are_not_once_in_the_context_say_so(answer: str, told: str)
     )
     assert bare["p", "she", "answer"].value is None
     assert "cannot be told apart" in str(bare["p", "she", "answer"].reason)
+
+
+def test_answers_that_share_a_token_with_other_words_say_so() -> None:
+    loaded = answering("BertForQuestionAnswering", "question-answering")
+    inner = loaded.tokenizer.backend_tokenizer
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    one = pair("question-answering", f"Who?{SEP}{{}} met the nurse, the pilot left", ("nurse", "pilot"))
+    found = measured(QuestionAnsweringProbe(), loaded, one)
+    reason = "the answer 'nurse' shares a token with what stands beside it"
+    assert found["p", "she", "completion_log_odds"].reason == reason
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
@@ -275,6 +170,45 @@ def test_translations_are_greedy_and_scored_by_their_tokens(name: str) -> None:
         assert found["p", text.arm, "completion_log_odds"].value == pytest.approx(odds, abs=1e-3)
 
 
+def translated(loaded: LoadedModel, *texts: str, steps: int = 24) -> list[OutputRecord]:
+    pairs = [pair("translation", text, name=text) for text in texts]
+    config = RunConfig(generation=GenerationSettings(max_new_tokens=steps))
+    return list(TranslationProbe().measure(loaded, pairs, config, HeadChoice()))
+
+
+@pytest.mark.parametrize("forced", [None, 7])
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_a_translation_is_counted_without_what_frames_it(name: str, forced: int | None) -> None:
+    """What is forced to the front and the end of the text are no words of the translation."""
+    loaded = answering(name, "seq2seq-lm")
+    settings: Any = loaded.net.generation_config
+    settings.forced_bos_token_id, settings.eos_token_id = forced, None
+    # the end is what the model would say in the fourth place, so that translations end early
+    she = loaded.tokenizer("She left.", return_tensors="pt")["input_ids"]
+    settings.eos_token_id = int(loaded.net.generate(she, max_new_tokens=4, use_cache=False)[0, 4])
+    records = translated(loaded, "{} left.", "The nurse met the doctor, {} said.", steps=5)
+    for record in records:
+        text = record.pair_id.format({"she": "She", "he": "He"}[record.arm])
+        ids = loaded.tokenizer(text, return_tensors="pt")["input_ids"]
+        row = loaded.net.generate(ids, max_new_tokens=5 + (forced is not None), use_cache=False)[0].tolist()
+        words = row[1 if forced is None else 2 :]
+        words = words[: words.index(settings.eos_token_id)] if settings.eos_token_id in words else words
+        assert record.value == len(words)
+        assert record.text == loaded.tokenizer.decode(words, skip_special_tokens=True)
+    assert min(record.value or 0.0 for record in records) < 5
+
+
+def test_a_translation_that_cannot_be_written_says_so() -> None:
+    loaded = answering("BartForConditionalGeneration", "seq2seq-lm")
+    assert {(record.value, record.reason) for record in translated(loaded, "{} left.", steps=80)} == {
+        (None, "the translation needs 81 tokens, the context window holds 64")
+    }
+    bias: Any = loaded.net.final_logits_bias
+    bias[0, 5] = float("nan")
+    with pytest.raises(MeasurementError, match=r"tiny: pair \{\} left\.: the model's logits are NaN"):
+        translated(loaded, "{} left.")
+
+
 @pytest.mark.parametrize(
     ("probe", "name", "text", "completions"),
     [
@@ -303,8 +237,6 @@ def test_batches_and_the_order_of_texts_change_nothing(
 
 
 def test_a_causal_model_has_no_use_for_markers() -> None:
-    from tests.probes import tiny
-
     for text in (f"The {MASK} said", f"Who?{SEP}The nurse"):
         with pytest.raises(ModelError, match="has no use for"):
             tiny.decoder().encode(text)

@@ -23,6 +23,7 @@ STEPS = (
     "rows look only to the left",
     "an edit of nothing changes nothing",
     "a real edit moves the logits",
+    "edits of one copy leave the others alone",
     "padding and batch order",
     "log-probabilities equal those of the logits",
 )
@@ -40,6 +41,35 @@ def test_the_demo_passes_every_step(demo: LoadedModel) -> None:
     assert values["logits equal stock SDPA"] == 0.0
     assert values["captured rows equal eager attention"] <= 1e-5
     assert values["every attention layer seen"] == 30
+
+
+def test_it_says_which_engine_edits(model: LoadedModel) -> None:
+    notes = {
+        family: next(step.note for step in self_test(each) if step.name == STEPS[-3])
+        for family, each in {"llama": model, "mistral": tiny.decoder("mistral")}.items()
+    }
+    assert notes["llama"] == (
+        "interventions: tails over a shared prefix; whole passes, each text once per intervention, where these are "
+        "not exact"
+    )
+    assert notes["mistral"].startswith(
+        "interventions: whole passes, each text once per intervention (tails are not exact on this model at this "
+        "length (off by "
+    )
+
+
+def test_edits_that_reach_other_copies_are_noticed(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = AttentionCall.edited
+    monkeypatch.setattr(
+        AttentionCall,
+        "edited",
+        lambda call, places, weights: right(
+            call, places._replace(texts=(places.texts + 1) % call.shape[0]), weights
+        ),
+    )
+    assert failing(self_test(model)) == ["edits of one copy leave the others alone"]
 
 
 def test_the_route_is_restored(model: LoadedModel) -> None:

@@ -90,3 +90,12 @@ def test_svg_has_three_bars_a_row_and_escapes_words(detail: Detail) -> None:
 
 def _rest(detail: Detail) -> tuple[object, ...]:
     return detail.queries, detail.weights_a, detail.weights_b, detail.matches
+
+
+def test_the_report_finds_candidates_that_contain_each_other() -> None:
+    words = ("The", "doctor", "'", "s", "assistant", "called", "the", "doctor")
+    weights = np.zeros((1, 1, 1, len(words)), dtype=np.float32)
+    matches = tuple((i, i) for i in range(len(words)))
+    detail = Detail("p", "self", words, words, ((7, 7),), weights, weights, matches)
+    marks = [row.candidate for row in align_rows(detail, ("doctor", "doctor's assistant"))]
+    assert marks == [0, 2, 2, 2, 2, 0, 0, 1]

@@ -32,3 +32,8 @@ def test_differences_with_a_space_between_are_one() -> None:
 
 def test_direction_overrides_are_spelled_out() -> None:
     assert visible("a\u202eb\u2066\x00\n") == "a[U+202E]b[U+2066][U+0000]\n"
+
+
+def test_words_of_other_scripts_are_whole() -> None:
+    assert merge("她说", "他说") == (Swap("她", "他"), Swap("说", "说"))
+    assert merge("הָרוֹפְאָה שאלה", "הָאָחוֹת שאלה")[0] == Swap("הָרוֹפְאָה", "הָאָחוֹת")

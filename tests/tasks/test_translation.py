@@ -91,11 +91,12 @@ def test_the_model_speaks_its_language(trained: Trained) -> None:
 
 @torch.no_grad()
 def said_by(net: Any, tokenizer: Any, text: str) -> tuple[int, str]:
-    """Tokens of a greedy translation behind the first, and the translation."""
+    """Tokens of a greedy translation between the one that it begins with and its end, and the translation."""
     found = net.generate(
         **tokenizer(text, return_tensors="pt"), max_new_tokens=16, do_sample=False, num_beams=1
     )
-    return found.shape[1] - 1, tokenizer.decode(found[0], skip_special_tokens=True)
+    words = [token for token in found[0, 1:].tolist() if token != net.generation_config.eos_token_id]
+    return len(words), tokenizer.decode(found[0], skip_special_tokens=True)
 
 
 @torch.no_grad()
