@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
     def get(trainer: Trainer, dose: float) -> Path:
         if (trainer, dose) not in made:
+            started = time.process_time()
             made[trainer, dose] = trainer(tmp_path_factory.mktemp(trainer.__name__), dose)
+            print(f"{trainer.__name__}, dose {dose:g}: {time.process_time() - started:.1f} s of one core")
         return made[trainer, dose]
 
     return get
