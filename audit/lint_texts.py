@@ -15,6 +15,9 @@ from audit.yaml_lines import read_document
 
 Severity = Literal["error", "warning"]
 Told = tuple[Severity, Fault]
+#: Tasks of models that see a whole text from every word; classifiers may be decoders.
+_READ_BOTH_WAYS = ("masked", "question-answering", "translation")
+
 Rule = Callable[[LoadedSuite, Sequence[Pair]], Iterator[Told]]
 
 _A_BEFORE_VOWEL = re.compile(r"\b[Aa] (?!eu|one\b|once\b|uni|use|usu|uti|ura|ute)([aeiou]\w*)")
@@ -51,7 +54,8 @@ def _first_word(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
 def _candidates_behind(loaded: LoadedSuite, pairs: Sequence[Pair]) -> Iterator[Told]:
     def check(pair: Pair, text: Text) -> Iterator[str]:
         places = [start for name, (start, _) in text.mentions.items() if name.startswith("candidate")]
-        if PRONOUN in text.mentions and places and max(places) > text.mentions[PRONOUN][0]:
+        decoder = pair.task not in _READ_BOTH_WAYS
+        if decoder and PRONOUN in text.mentions and places and max(places) > text.mentions[PRONOUN][0]:
             yield "a candidate stands behind the pronoun, where a decoder cannot see it yet"
 
     for fault in _once(pairs, check):

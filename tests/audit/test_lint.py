@@ -62,6 +62,15 @@ def test_each_rule_finds_its_fault(tmp_path: Path, rule: str, old: str, new: str
     assert rule in rules(tmp_path, WHOLE.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("task", "told"), [("question-answering", False), ("translation", False), ("classification", True)]
+)
+def test_only_a_decoder_misses_a_candidate_behind_the_pronoun(tmp_path: Path, task: str, told: bool) -> None:
+    text = WHOLE.replace("met the {job.2}. {Pronoun} said that the", "saw {pronoun} [SEP] The {job.2} did.")
+    text = text.replace("task: coreference", f"task: {task}").replace('"{Pronoun}"', '"{pronoun}"')
+    assert ("candidate-behind" in rules(tmp_path, text)) is told
+
+
 def test_a_candidate_at_the_first_word_is_an_error(tmp_path: Path) -> None:
     found = lint(loaded(tmp_path, WHOLE.replace("The {job.1} met", "{job.1} met")))
     (finding,) = [finding for finding in found if finding.rule == "first-word"]
