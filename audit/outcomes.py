@@ -38,12 +38,14 @@ def _heads_outcome(check: Check, config: RunConfig, heads: Sequence[HeadFinding]
         " …" if len(flagged) > 5 else ""
     )
     contrast = "/".join(heads[0].contrast)
+    # Not every stream has both rows: cross-attention has none of the pronoun.
+    widest = max((row for head in heads for row in (head.bias, head.bias_next)), key=lambda row: row.n)
     estimate = Estimate(
         estimate=float(len(flagged)),
-        n=heads[0].bias.n,
-        units=heads[0].bias.units,
-        clusters=heads[0].bias.clusters,
-        items=heads[0].bias.items,
+        n=widest.n,
+        units=widest.units,
+        clusters=widest.clusters,
+        items=widest.items,
         method=f"heads whose signed bias and causal effect both hold, false discovery rate {config.q:g}",
     )
     if len(flagged) > check.at_most:

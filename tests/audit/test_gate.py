@@ -105,6 +105,14 @@ def test_a_flagged_head_fails() -> None:
     assert gate.checks[0].estimate.estimate == 1.0
 
 
+def test_a_check_of_heads_tells_the_pairs_of_the_row_that_was_read() -> None:
+    read = Estimate(estimate=0.1, n=40, units=20, clusters=10, items=5)
+    cross = head(0).model_copy(update={"stream": "cross", "bias_next": read})
+    gate, _ = decided(check("flagged_heads", 0), heads=(cross, head(1)))
+    found = gate.checks[0].estimate
+    assert (found.n, found.units, found.clusters, found.items) == (40, 20, 10, 5)
+
+
 def test_many_flagged_heads_are_counted_and_the_first_named() -> None:
     gate, _ = decided(check("flagged_heads", 2), heads=tuple(head(n, "carries") for n in range(7)))
     assert gate.why == (
