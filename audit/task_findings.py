@@ -82,7 +82,7 @@ def _answers(contrast: Contrast) -> Iterator[Finding]:
 
 
 def _translations(contrast: Contrast) -> Iterator[Finding]:
-    """How often the translation changes."""
+    """How often the translation changes; swapped words that are themselves translated count as a change."""
     if contrast.completed:
         yield _towards(contrast)
     missing = "no translation in both arms"

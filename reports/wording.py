@@ -129,7 +129,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "translation_changed": Measure(
         "Translations that changed",
         "share",
-        "Pairs whose translations differ in more than the swapped words.",
+        "Pairs whose translations differ in more than the swapped words; these count, too, once translated.",
     ),
     "completion_log_odds": Measure(
         "Preference for the first arm's completion",
