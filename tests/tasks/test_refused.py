@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from audit.cli import main
+from probes.model import Head
 from tests.conftest import Told
 from tests.folders import listing
 from tests.tiny_suite import write_suite
@@ -22,15 +23,17 @@ TASKS = {
     "translation": ("translated-jobs", "seq2seq-lm"),
 }
 #: Head → a class with it; the causal model is the tiny one of all tests.
-CLASSES = {
+CLASSES: dict[Head, str] = {
     "masked-lm": "BertForMaskedLM",
     "sequence-classification": "BertForSequenceClassification",
     "question-answering": "BertForQuestionAnswering",
     "seq2seq-lm": "BartForConditionalGeneration",
     "causal-lm": "LlamaForCausalLM",
 }
-REFUSED = [(task, head) for task, (_, needed) in TASKS.items() for head in CLASSES if head != needed]
-Models = Callable[[str], Path]
+REFUSED: list[tuple[str, Head]] = [
+    (task, head) for task, (_, needed) in TASKS.items() for head in CLASSES if head != needed
+]
+Models = Callable[[Head], Path]
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +42,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     from tests.probes.answering import answering
     from tests.tiny_model import write_model
 
-    made: dict[str, Path] = {}
+    made: dict[Head, Path] = {}
 
-    def get(head: str) -> Path:
+    def get(head: Head) -> Path:
         if head not in made:
             folder = tmp_path_factory.mktemp(head)
             if head == "causal-lm":
                 made[head] = write_model(folder)
                 return folder
-            model = answering(CLASSES[head], head)  # type: ignore[arg-type]
+            model = answering(CLASSES[head], head)
             model.net.save_pretrained(folder)
             model.tokenizer.save_pretrained(folder)
             made[head] = folder
@@ -57,7 +60,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 
 @pytest.mark.parametrize(("task", "head"), REFUSED)
-def test_a_suite_needs_a_model_with_its_head(told: Told, models: Models, task: str, head: str) -> None:
+def test_a_suite_needs_a_model_with_its_head(told: Told, models: Models, task: str, head: Head) -> None:
     suite, needed = TASKS[task]
     message = told(
         "run", str(SUITES / f"{suite}.yaml"), "--model", str(models(head)), "--out", "run", "--quiet"
