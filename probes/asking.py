@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 
 from probes.forward import forward
+from probes.head import VOCABULARY_HEADS
 from probes.model import LoadedModel
 from probes.narrowed import narrowed
 from probes.questions import Cells, Input, Question, log_scores
@@ -20,6 +22,9 @@ Place = tuple[int, int]
 
 #: Tokens that are read at once, padding included; with a vocabulary at every position fewer.
 _TOKENS, _SCORES = 1024, 2**25
+
+#: Scores of what was read last, where they are few: a task's probe asks twice of every batch.
+_last: WeakKeyDictionary[LoadedModel, dict[Input, torch.Tensor]] = WeakKeyDictionary()
 
 
 def ask(
@@ -40,6 +45,9 @@ def ask(
     Returns:
         What was kept, in the order of the inputs.
     """
+    if model.head not in VOCABULARY_HEADS:
+        known = _few_scores(model, inputs)
+        return [keep(index, known[each]) for index, each in enumerate(inputs)]
     kept: dict[int, Kept] = {}
     for batch in _batches(model, inputs, whole=places is None):
         chosen = [places[index] for index in batch] if places is not None else []
@@ -47,6 +55,18 @@ def ask(
             scores = _read(model, [inputs[index] for index in batch])
         kept.update((index, keep(index, scores[row])) for row, index in enumerate(batch))
     return [kept[index] for index in range(len(inputs))]
+
+
+def _few_scores(model: LoadedModel, inputs: Sequence[Input]) -> dict[Input, torch.Tensor]:
+    """Scores of labels or of spans; what was read last is not read again."""
+    last = _last.get(model, {})
+    found = {each: last[each] for each in inputs if each in last}
+    fresh = [each for each in dict.fromkeys(inputs) if each not in found]
+    for batch in _batches(model, fresh, whole=True):
+        scores = _read(model, [fresh[index] for index in batch])
+        found.update((fresh[index], scores[row]) for row, index in enumerate(batch))
+    _last[model] = found
+    return found
 
 
 def log_odds(model: LoadedModel, questions: Iterable[Question]) -> list[float]:
@@ -114,7 +134,7 @@ def _length(one: Input) -> int:
 
 def _most_tokens(model: LoadedModel) -> int:
     """Tokens of a batch; few where each of them meets a vocabulary."""
-    if model.head not in ("causal-lm", "masked-lm", "seq2seq-lm"):
+    if model.head not in VOCABULARY_HEADS:
         return _TOKENS
     return min(_TOKENS, max(1, _SCORES // int(model.net.config.get_text_config().vocab_size)))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from transformers import PreTrainedModel
 
+#: Heads that score a whole vocabulary at every position (see ``probes.model.Head``).
+VOCABULARY_HEADS = ("causal-lm", "masked-lm", "seq2seq-lm")
+
 
 def _adjust(net: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
     """Apply what a family does to its logits after the projection (Cohere, Granite, Gemma 2)."""

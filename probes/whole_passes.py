@@ -11,6 +11,7 @@ import torch
 
 from audit.records import Array
 from probes.forward import forward
+from probes.head import VOCABULARY_HEADS
 from probes.intervention import Intervention
 from probes.job import Job, finite, joined, only_rounding, portions
 from probes.model import LoadedModel
@@ -22,8 +23,6 @@ from probes.row_edits import RowEdits
 _POSITIONS = 6144
 #: Scores over a vocabulary that are held at once.
 _SCORES = 2**24
-#: Heads that score a whole vocabulary at every position.
-_VOCABULARY = ("causal-lm", "masked-lm", "seq2seq-lm")
 
 #: Text of the batch, position, index, and whether the cell counts for the first answer or against it.
 _Cell = tuple[int, int, int, int]
@@ -65,7 +64,7 @@ class WholePasses:
     def _texts(self, asked: Question) -> int:
         """How many copies of a text are read at once."""
         texts = _POSITIONS // max(len(each.ids) + len(each.decoded) for each in asked.inputs)
-        if self._model.head not in _VOCABULARY:
+        if self._model.head not in VOCABULARY_HEADS:
             return texts
         positions = len({position for _, position, _ in (*asked.first, *asked.second)})
         vocabulary = int(self._model.net.config.get_text_config().vocab_size)
@@ -133,7 +132,7 @@ def _only_at(model: LoadedModel, positions: Sequence[int]) -> Iterator[list[bool
         cut.append(True)
         return (states[:, list(positions)],)
 
-    head = model.net.get_output_embeddings() if model.head in _VOCABULARY else None
+    head = model.net.get_output_embeddings() if model.head in VOCABULARY_HEADS else None
     handle = None if head is None else head.register_forward_pre_hook(select)
     try:
         yield cut

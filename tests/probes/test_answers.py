@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -240,3 +241,31 @@ def test_a_causal_model_has_no_use_for_markers() -> None:
     for text in (f"The {MASK} said", f"Who?{SEP}The nurse"):
         with pytest.raises(ModelError, match="has no use for"):
             tiny.decoder().encode(text)
+
+
+@pytest.mark.parametrize(
+    ("probe", "name", "text", "completions"),
+    [
+        (ClassificationProbe(), "BertForSequenceClassification", "It was {}.", ("positive", "negative")),
+        (QuestionAnsweringProbe(), "BertForQuestionAnswering", CONTEXT, ("the pilot", "doctor")),
+    ],
+)
+def test_scores_and_log_odds_of_a_batch_come_from_one_pass(
+    probe: Any, name: str, text: str, completions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, passes = model(name), []
+    monkeypatch.setattr(loaded.net, "forward", _counted(loaded.net.forward, passes))
+    found = measured(
+        probe, loaded, pair(probe.name, text, completions, arms=("she", "the pilots"), name="once")
+    )
+    assert all(found["once", arm, "completion_log_odds"].value is not None for arm in ("she", "he"))
+    assert len(passes) == 1
+
+
+def _counted(call: Any, passes: list[int]) -> Any:
+    @wraps(call)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        passes.append(len(passes))
+        return call(*args, **kwargs)
+
+    return counted

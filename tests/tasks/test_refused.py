@@ -94,7 +94,7 @@ def test_nothing_is_measured_of_a_suite_that_does_fit(
 @pytest.mark.parametrize("marker", ["[MASK]", "[SEP]"])
 @pytest.mark.parametrize("head", ["causal-lm", "seq2seq-lm"])
 def test_a_marker_that_the_model_has_no_use_for_is_refused(
-    told: Told, models: Models, tmp_path: Path, head: str, marker: str
+    told: Told, models: Models, tmp_path: Path, head: Head, marker: str
 ) -> None:
     task = "completion" if head == "causal-lm" else "translation"
     write_suite(
