@@ -17,6 +17,7 @@ from audit.statistics import (
     flipped,
     interval,
     minimum_detectable_effect,
+    plain_p,
     sign_flip,
     two_way,
     wilson,
@@ -255,3 +256,15 @@ def test_flips_are_honest_where_t_is_not_asked() -> None:
     p = flipped(two_way(values, names, names), values, Flips(0)).p
     assert np.mean(p <= 0.05) <= stats.binom.ppf(0.999, 400, 0.05) / 400
     assert stats.kstest(p, "uniform", alternative="greater").pvalue > 0.001
+
+
+def test_a_plain_p_is_that_of_scipy_and_skewness_only_makes_it_larger() -> None:
+    rng = np.random.default_rng(0)
+    for sample in (rng.lognormal(0, 1, 20) - 1.2, rng.normal(0.3, 1, 20)):
+        fit = two_way(sample[:, None], list(range(20)), list(range(20)))
+        assert plain_p(fit)[0] == pytest.approx(stats.ttest_1samp(sample, 0).pvalue)
+        assert fit.widened[0] >= 1
+        assert (fit.p[0] > plain_p(fit)[0]) == (fit.widened[0] > 1)
+    assert two_way(np.zeros((3, 1)), list("abc"), list("abc")).p == pytest.approx(
+        plain_p(two_way(np.zeros((3, 1)), list("abc"), list("abc")))
+    )
