@@ -33,6 +33,9 @@ def test_published_nulls_doses_coverage_and_power_keep_theirs() -> None:
         "same-group": 100,
     }
     assert all(found["audits with any flag"]["count"] <= 10 for found in demo.values())
+    halves = PUBLISHED["held-out halves"]
+    assert halves["random sets"] >= 200
+    assert halves["fall more than 95 % of random sets"] == halves["directions"] >= 2
     assert PUBLISHED["models before training"]["audits with any flag"]["of"] >= 5
     recalls = [found["preset"]["recall"]["count"] for found in PUBLISHED["doses"].values()]
     assert len(recalls) >= 5
@@ -48,6 +51,8 @@ def test_the_page_tells_the_published_counts() -> None:
         recall, false = planted["recall"], planted["audits with a false flag"]
         assert f"{recall['count']} of {recall['of']}" in page
         assert f"{false['count']} of {false['of']} (≤ {false['high']:.3f})".replace("0.", ".") in page
+    halves = PUBLISHED["held-out halves"]
+    assert f"In {halves['fall more than 95 % of random sets']} of {halves['directions']} directions" in page
     for found in PUBLISHED["doses"].values():
         assert f"| {found['preset']['recall']['count']} of {found['preset']['recall']['of']} |" in page
     for found in PUBLISHED["coverage"].values():
