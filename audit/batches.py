@@ -78,11 +78,11 @@ def measure_batch(model: Model, batch: Batch, probes: Sequence[Probe], config: R
         if not wanted:
             continue
         try:
-            records += probe.measure(model, wanted, config, batch.heads)
+            records += list(probe.measure(model, wanted, config, batch.heads))
         except MeasurementError:
             for pair in wanted:
                 try:
-                    records += probe.measure(model, [pair], config, batch.heads)
+                    records += list(probe.measure(model, [pair], config, batch.heads))
                 except MeasurementError as error:
                     failures[pair.pair_id] = _reason(error, pair)
     return BatchResult(tuple(record for record in records if record.pair_id not in failures), failures)
