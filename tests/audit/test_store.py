@@ -143,7 +143,7 @@ def denied(*_args: Any, **_kwargs: Any) -> Any:
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.tempfile, "mkdtemp", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
     with pytest.raises(StoreError) as caught, replacing(tmp_path / "new" / "run"):
         pass
     assert str(caught.value) == f"{tmp_path}/new/run: cannot be written (Permission denied)"
