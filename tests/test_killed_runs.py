@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.folders import listing
+from tests.noted_command import start_noted
 from tests.tiny_suite import write_suite
 
-ROOT = Path(__file__).resolve().parent.parent
 BATCH = 8
-#: What the child is: the command, with every batch that is measured noted in a file that no kill can take back.
-CHILD = """\
-import os, sys
-sys.path.insert(0, {root!r})
-import audit.batches as batches
-measure_batch = batches.measure_batch
-
-def noted(model, batch, probes, config):
-    line = " ".join([str(batch.stage), *(pair.pair_id for pair in batch.pairs)]) + "\\n"
-    descriptor = os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(descriptor, line.encode())
-    os.close(descriptor)
-    return measure_batch(model, batch, probes, config)
-
-batches.measure_batch = noted
-from audit.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 class Runs:
@@ -45,13 +24,10 @@ class Runs:
     def __init__(self, folder: Path, model: Path) -> None:
         self.suite, self.folder, self.model = write_suite(folder), folder, model
 
-    def start(self, out: str) -> subprocess.Popen[str]:
-        code = CHILD.format(root=str(ROOT), log=str(self.log(out)))
+    def start(self, out: str) -> ForkServerProcess:
         arguments = ["run", str(self.suite), "--model", str(self.model), "--out", str(self.folder / out)]
         arguments += ["--batch-size", str(BATCH), "--config", str(self.config())]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, **quiet)  # type: ignore[call-overload, no-any-return]
+        return start_noted(arguments, self.log(out), self.said(out))
 
     def config(self) -> Path:
         """Both stages in whole, held-out halves too: there is something to kill everywhere."""
@@ -65,10 +41,14 @@ class Runs:
     def log(self, out: str) -> Path:
         return self.folder / f"{out}.log"
 
+    def said(self, out: str) -> Path:
+        return self.folder / f"{out}.err"
+
     def finish(self, out: str) -> str:
         child = self.start(out)
-        _, said = child.communicate()
-        assert child.returncode in (0, 1, 3), said
+        child.join()
+        said = self.said(out).read_text(encoding="utf-8")
+        assert child.exitcode in (0, 1, 3), said
         return said
 
     def kill(self, out: str, moment: random.Random) -> bool:
@@ -76,12 +56,12 @@ class Runs:
         seen = len(self.batches(out))
         wanted = seen + moment.randint(0, 8)
         child = self.start(out)
-        while child.poll() is None and len(self.batches(out)) < wanted:
+        while child.is_alive() and len(self.batches(out)) < wanted:
             time.sleep(0.002)
         time.sleep(moment.uniform(0, 0.15))
-        alive = child.poll() is None
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
+        alive = child.is_alive()
+        child.kill()
+        child.join()
         return alive
 
     def batches(self, out: str) -> list[str]:
