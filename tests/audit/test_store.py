@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,51 @@ def test_the_old_run_comes_back_when_the_exchange_fails(
     with pytest.raises(wanted), replacing(run) as folder:
         fill(folder, "new")
     assert listing(run.parent) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_killed_at_any_rename_leaves_an_old_a_new_or_an_unfinished_run(tmp_path: Path) -> None:
+    """The records survive each of them, and the next run into the folder ends whole."""
+    seen = set()
+    for number in range(1, 9):
+        place = tmp_path / str(number)
+        for word in ("old", "new"):
+            child = os.fork()
+            if not child:  # nothing of the tests may run in it
+                try:
+                    write_run(place, word, number if word == "new" else 0)
+                finally:
+                    os._exit(0)
+            os.waitpid(child, 0)
+        assert (place / "records" / "lock").read_text() == "records"
+        audit, told = place / "audit.json", place / "manifest.json"
+        state = audit.read_text() if audit.exists() else "unfinished"
+        assert state == "unfinished" or told.read_text() == state
+        seen.add(state)
+        check_target(place)
+        write_run(place, "again", 0)
+        assert {path.name for path in place.iterdir()} == {"detail", "audit.json", "manifest.json", "records"}
+        assert audit.read_text() == "again"
+    assert seen == {"old", "unfinished", "new"}
+
+
+def write_run(place: Path, word: str, killed_at: int) -> None:
+    """Write a run; die just before one of its renames, which are six when an old run is there."""
+    (place / "records").mkdir(parents=True, exist_ok=True)
+    (place / "records" / "lock").write_text("records")
+    rename, calls = Path.rename, 0
+
+    def deadly(self: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(self, target)
+
+    with pytest.MonkeyPatch.context() as patch, replacing(place) as folder:
+        fill(folder, word)
+        (folder / "audit.json").write_text(word)
+        patch.setattr(Path, "rename", deadly)
 
 
 def test_folders_made_on_the_way_go_again(tmp_path: Path) -> None:
