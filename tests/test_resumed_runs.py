@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,15 +29,19 @@ QUIET = Watcher(quiet=True)
 
 
 class Measured(list[tuple[int, int]]):
-    """Stage and number of pairs of every batch that was measured."""
+    """Stage and number of pairs of every batch that was measured; and stage and pairs by name."""
+
+    ids: list[tuple[object, ...]]
 
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     noted, measure_batch = Measured(), batches.measure_batch
+    noted.ids = []
 
     def noting(model, batch, *rest):  # type: ignore[no-untyped-def]
         noted.append((batch.stage, len(batch.pairs)))
+        noted.ids.append((batch.stage, *(pair.pair_id for pair in batch.pairs)))
         return measure_batch(model, batch, *rest)
 
     monkeypatch.setattr(batches, "measure_batch", noting)
@@ -201,6 +206,41 @@ def test_a_full_disk_at_the_end_leaves_the_old_run_and_all_records(
     measured.clear()
     run_audit(request, QUIET)
     assert measured == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A file system of its own, of as many KiB as one likes; skips where nobody may mount one."""
+    place, options = tmp_path / "disk", ["size=4k"]
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options[0], "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+
+    def resize(kibibytes: int) -> Path:
+        subprocess.run(["mount", "-o", f"remount,size={kibibytes}k", str(place)], check=True)
+        return place
+
+    yield resize
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_run_goes_on_when_a_disk_that_was_full_has_room_again(
+    request_again: Request, small_disk: Callable[[int], Path], measured: Measured, done: RunFolder
+) -> None:
+    """48 KiB hold some of the batches, 160 all of them but not the tables."""
+    said = []
+    for size in (48, 160):
+        request = replace(request_again, out=small_disk(size) / "run")
+        with pytest.raises(StoreError, match=r"cannot be written \(.*No space left on device") as caught:
+            run_audit(request, QUIET)
+        said.append(str(caught.value).removeprefix(str(request.out)))
+        assert {each.name for each in request.out.iterdir()} == {"records"}
+    assert said[0].startswith("/records: cannot be written (No space left on device); what was measured")
+    assert said[1].endswith("No space left on device); nothing was changed")
+    run_audit(replace(request_again, out=small_disk(4096) / "run"), QUIET)
+    assert result(request.out) == result(done.path)
+    assert len(measured.ids) - len(set(measured.ids)) <= 1
 
 
 def test_a_run_that_is_being_written_is_left_alone(
