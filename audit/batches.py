@@ -9,7 +9,7 @@ from typing import Protocol
 from audit.config import RunConfig
 from audit.errors import MeasurementError
 from audit.pairs import Pair
-from audit.protocols import HeadChoice, Model, Probe
+from audit.protocols import HeadChoice, Model, PreparedProbe, Probe
 from audit.records import Record
 
 
@@ -53,12 +53,18 @@ class Alone:
 
     Args:
         model: the loaded model.
+        pairs: all pairs of the run, whether or not they are left to be measured.
         probes: of all stages.
         config: handed to the probes.
     """
 
-    def __init__(self, model: Model, probes: Sequence[Probe], config: RunConfig) -> None:
+    def __init__(
+        self, model: Model, pairs: Sequence[Pair], probes: Sequence[Probe], config: RunConfig
+    ) -> None:
         self._model, self._probes, self._config = model, probes, config
+        for probe in probes:
+            if isinstance(probe, PreparedProbe):
+                probe.prepare(model, [pair for pair in pairs if probe.wants(pair, config)], config)
 
     def measure(self, batches: Sequence[Batch]) -> Iterator[BatchResult]:
         """Measure each batch when its turn comes."""

@@ -44,9 +44,9 @@ def measure(
         watcher: told of every batch.
         crew: measures the batches; None for this process alone.
     """
-    crew = crew or Alone(model, probes, config)
     tables = Tables(pairs)
     planned = plan(pairs, model, config.batch_size)
+    crew = crew or Alone(model, [pair for batch in planned.batches for pair in batch], probes, config)
     tables.add(planned.records)
     tokens = {record.pair_id: record for record in planned.records}
     failed: set[str] = set()
