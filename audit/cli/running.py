@@ -139,20 +139,23 @@ def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
     loaded, document = load_config(config)
     given = {name: value for name, value in changes.items() if value is not None}
     _check_probes(given.get("probes", ()), "--probes")
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
     if "probes" not in given:
         _check_probes(loaded.probes, document)
+    elif "ablation" not in given["probes"]:
+        given["ablation"] = {**loaded.ablation.model_dump(), "kinds": ()}
     try:
         return RunConfig.model_validate({**loaded.model_dump(), **given})
     except ValidationError as error:
-        raise InputError(
-            Fault(
-                "",
-                0,
-                f"--{str(fault['loc'][0]).replace('_', '-')}",
-                f"{fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r})",
-            )
-            for fault in error.errors()
-        ) from error
+        faults = []
+        for fault in error.errors():
+            told = fault["msg"].removeprefix("Value error, ")
+            if fault["loc"]:
+                option = f"--{str(fault['loc'][0]).replace('_', '-')}"
+                faults.append(Fault("", 0, option, f"{told} (got {fault['input']!r})"))
+            else:  # options that do not go together
+                faults.append(Fault("", 0, options, told))
+        raise InputError(faults) from error
 
 
 def _names(listed: str) -> tuple[str, ...]:
