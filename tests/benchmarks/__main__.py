@@ -1,0 +1,37 @@
+"""``python -m tests.benchmarks [PART …] [--threads N]``: every comparison of README.md, each part alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+
+PARTS = ("crows", "winogender", "rows", "nie", "flops", "scaling", "workers", "statistics")
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--threads", type=int, default=2, help="of torch, on either side (2)")
+    chosen = parser.parse_args(arguments)
+    if unknown := sorted(set(chosen.parts) - set(PARTS)):
+        print(f"unknown part {unknown[0]!r}; expected {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    # Before torch and its libraries start, and for every child.
+    os.environ |= {
+        "OMP_NUM_THREADS": str(chosen.threads),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    for name in chosen.parts or PARTS:
+        start = time.perf_counter()
+        getattr(import_module(f"tests.benchmarks.{name}"), f"run_{name}")()
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
