@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.benchmarks.machine import machine
+from tests.benchmarks.page import write_page
 from tests.benchmarks.timing import Row
 
 FOLDER = Path(__file__).parent
@@ -25,4 +26,5 @@ def write_figures(part: str, figures: Row, peers: Row | None = None) -> None:
     found = {"figures": figures, "machine": machine(peers or {})}
     every = {**read_figures(), part: found}
     FIGURES.write_text(json.dumps(every, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_page(every)
     Console().print_json(data={part: found})

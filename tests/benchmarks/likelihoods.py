@@ -27,8 +27,8 @@ Array = npt.NDArray[np.float64]
 Request = tuple[str, str]
 OURS, PEER = "evenhand", "lm-eval"
 _SIZES = (1, 4, 8, 16, 32, 64)
-#: Batch sizes are tried on every second request of a portion.
-_EVERY = 2
+#: Batch sizes are tried on so many requests of a portion, twice the largest batch.
+_TRIED = 2 * max(_SIZES)
 _CONFIG = RunConfig(probes=("likelihood",))
 
 
@@ -100,7 +100,8 @@ def _compare(task: Task, model: LoadedModel, dtype: str) -> tuple[Timed, int, Ro
     count = len(task.portions)
     parts = [list(portion.requests) for portion in task.portions]
     with Peer("harness", model=str(demo_folder()), dtype=dtype, parts=parts) as peer:
-        tried = {size: peer.run(part=0, batch_size=size, every=_EVERY).seconds for size in _SIZES}
+        every = max(1, len(parts[0]) // _TRIED)
+        tried = {size: peer.run(part=0, batch_size=size, every=every).seconds for size in _SIZES}
         print("  " + ", ".join(f"{n}: {s:.2f} s" for n, s in tried.items()), file=sys.stderr)
         best = min(tried, key=tried.__getitem__)
         sides = {

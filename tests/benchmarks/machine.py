@@ -8,7 +8,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks.timing import Row, threads
+from tests.benchmarks.timing import ROUNDS, Row, threads
 
 #: What torch's matrix products make use of.
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16")
@@ -30,6 +30,7 @@ def machine(peers: Row) -> Row:
         "cores": os.cpu_count(),
         "flags": [flag for flag in _FLAGS if flag in flags],
         "threads": threads(),
+        "rounds": ROUNDS,
         "load before": round(os.getloadavg()[2], 1),
         "python": platform.python_version(),
         "torch": version("torch"),

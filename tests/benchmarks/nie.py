@@ -24,10 +24,10 @@ from tests.benchmarks.peer import Peer
 from tests.benchmarks.suites import quickstart
 from tests.benchmarks.timing import Side, clocked, interleaved
 
-OURS, WHOLE, MANY = "evenhand", "evenhand, both rows, layers and model", "evenhand, 16 pairs in a batch"
+OURS, WHOLE, MANY = "evenhand", "evenhand, both rows, layers and model", "evenhand, 8 pairs in a batch"
 PUBLISHED, LENS = "one forward per head", "TransformerLens"
 _CONFIG = RunConfig(probes=("attention", "causal"))
-_TOGETHER = 16
+_TOGETHER = 8
 
 
 def run_nie() -> None:
@@ -57,7 +57,7 @@ def run_nie() -> None:
         "seconds": timed.spread(),
         "times as fast as one forward per head": timed.ratio(PUBLISHED, OURS),
         "times as fast as TransformerLens": timed.ratio(LENS, OURS),
-        "16 pairs in a batch, times as fast a pair": _a_pair(timed.ratio(OURS, MANY)),
+        "8 pairs in a batch, times as fast a pair": _a_pair(timed.ratio(OURS, MANY)),
         "largest difference, one forward per head (nats)": _off(
             ours, np.concatenate(timed.numbers[PUBLISHED])
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
@@ -9,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-ROUNDS = 5
+#: Counted rounds, which the command line may set.
+ROUNDS = int(os.environ.get("BENCHMARK_ROUNDS", "5"))
 Row = dict[str, Any]
 
 
