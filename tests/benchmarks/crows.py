@@ -10,7 +10,7 @@ import numpy as np
 from audit.records import OutputRecord
 from tests.benchmarks.likelihoods import Array, Portion, Task, run_task
 from tests.benchmarks.suites import public_pairs
-from tests.benchmarks.timing import ROUNDS
+from tests.benchmarks.timing import PORTIONS
 
 
 def run_crows() -> None:
@@ -21,7 +21,7 @@ def run_crows() -> None:
         return
     portions = [
         Portion(some, [("", text.text) for pair in some for text in (pair.a, pair.b)])
-        for some in (pairs[first::ROUNDS] for first in range(ROUNDS))
+        for some in (pairs[first::PORTIONS] for first in range(PORTIONS))
     ]
     task = Task(
         name="crows",

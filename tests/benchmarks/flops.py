@@ -17,7 +17,7 @@ from tests.benchmarks.demo import forget
 from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.likelihoods import measured
 from tests.benchmarks.suites import public_pairs
-from tests.benchmarks.timing import ROUNDS, Row, clocked, interleaved, spread
+from tests.benchmarks.timing import PORTIONS, Row, clocked, interleaved, spread
 
 RUN, PRODUCTS = "likelihood run", "matrix products"
 _TOKENS = (256, 512, 1024, 2048)
@@ -31,7 +31,7 @@ def run_flops() -> None:
     if pairs is None:
         print("flops: no shared/data/crows_pairs beside the repository", file=sys.stderr)
         return
-    portions = [pairs[first::ROUNDS] for first in range(ROUNDS)]
+    portions = [pairs[first::PORTIONS] for first in range(PORTIONS)]
     write_figures("flops", {dtype: _rates(dtype, portions) for dtype in ("float32", "bfloat16")})
 
 
@@ -41,11 +41,11 @@ def _rates(dtype: str, portions: Sequence[Sequence[Pair]]) -> Row:
     needed = [_needed(model, portion) for portion in portions]
     timed = interleaved(
         {
-            RUN: clocked(lambda n: measured(model, portions[n % ROUNDS]), before=lambda: forget(model)),
+            RUN: clocked(lambda n: measured(model, portions[n % PORTIONS]), before=lambda: forget(model)),
             PRODUCTS: clocked(lambda _: best_product(model)),
         }
     )
-    turns = [number % ROUNDS for number in range(1, ROUNDS + 1)]
+    turns = [number % PORTIONS for number in range(1, len(timed.seconds[RUN]) + 1)]
     seconds, best = timed.seconds[RUN], timed.numbers[PRODUCTS]
     rates = [done[turn] / second for turn, second in zip(turns, seconds, strict=True)]
     useful = [needed[turn] / second for turn, second in zip(turns, seconds, strict=True)]

@@ -47,7 +47,7 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A set that both sides measure, in as many portions as there are rounds, so that each is measured once.
+    """A set that both sides measure, portion by portion, another in every round.
 
     Args:
         name: of the part.
@@ -111,15 +111,15 @@ def _compare(task: Task, model: LoadedModel, dtype: str) -> tuple[Timed, int, Ro
             ),
             PEER: lambda number: peer.run(part=number % count, batch_size=best),
         }
-        timed = interleaved(sides, rounds=count)
+        timed = interleaved(sides)
     return timed, best, peer.versions
 
 
 def _joined(
     told: Callable[[Portion, Any], Array], portions: Sequence[Portion], rounds: Sequence[Any]
 ) -> Array:
-    """Numbers of all rounds; round 1 measured portion 1, the last one portion 0."""
-    turns = [*portions[1:], portions[0]]
+    """Numbers of all rounds; the first one measured portion 1."""
+    turns = [portions[number % len(portions)] for number in range(1, len(rounds) + 1)]
     return np.concatenate([told(portion, found) for portion, found in zip(turns, rounds, strict=True)])
 
 

@@ -24,7 +24,7 @@ from tests.benchmarks.fresh import Cost, cost_of, in_fresh_process
 from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.peer import Peer
 from tests.benchmarks.suites import quickstart
-from tests.benchmarks.timing import ROUNDS, Row, clocked, interleaved
+from tests.benchmarks.timing import PORTIONS, Row, clocked, interleaved
 
 PROBE, ROWS = "evenhand, probe", "evenhand, rows alone"
 BERTVIZ, PLAIN = "BertViz's way", "plain SDPA forward"
@@ -51,11 +51,11 @@ def run_rows() -> None:
     """A fifth of the batches in every round."""
     model, stock = load("demo"), _stock()
     batches = plan(quickstart(), model, None).batches
-    portions = [_recorded(model, batches[first::ROUNDS]) for first in range(ROUNDS)]
+    portions = [_recorded(model, batches[first::PORTIONS]) for first in range(PORTIONS)]
     parts = [[model.encode(text).ids for text in portion.texts()] for portion in portions]
 
     def portion(number: int) -> Portion:
-        return portions[number % ROUNDS]
+        return portions[number % PORTIONS]
 
     with Peer("bertviz_rows", model=str(demo_folder()), parts=parts) as peer:
         timed = interleaved(
@@ -63,7 +63,7 @@ def run_rows() -> None:
                 PROBE: clocked(lambda n: _probe(model, portion(n)), before=lambda: forget(model)),
                 ROWS: clocked(lambda n: _rows(model, portion(n)), before=lambda: forget(model)),
                 PLAIN: clocked(lambda n: _plain(stock, portion(n))),
-                BERTVIZ: lambda n: peer.run(part=n % ROUNDS),
+                BERTVIZ: lambda n: peer.run(part=n % PORTIONS),
             }
         )
         peers = peer.versions

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 _ROOT = Path(__file__).resolve().parents[2]
-_LISTS = _ROOT / "suites" / "lists" / "female_male_occupations.yaml"
+_LISTS = _ROOT / "suites" / "lists"
 #: Exit codes of runs that measured everything, whatever they decided.
 _COMPLETE = (0, 1, 3)
 _VERBS = ("asked", "called", "met", "thanked", "helped", "visited", "joined", "paid", "warned", "greeted")
@@ -36,7 +36,11 @@ class Whole:
 
 def write_suite(file: Path, pairs: int) -> None:
     """50 templates × 10 to 100 items × both orders, she against he: 1,000 to 10,000 pairs."""
-    female, male = zip(*yaml.safe_load(_LISTS.read_text(encoding="utf-8")), strict=True)
+    occupations, crossed = (
+        yaml.safe_load((_LISTS / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("occupations", "female_male_occupations")
+    )
+    female, male = zip(*crossed, strict=True)
     count = len(male)
     items = [[female[n % count], male[(n + n // count) % count]] for n in range(pairs // 100)]
     suite = {
@@ -44,6 +48,7 @@ def write_suite(file: Path, pairs: int) -> None:
         "version": 1,
         "axis": "gender",
         "task": "coreference",
+        "lists": {"occupation": occupations},
         "items": {"crossed": items},
         "arms": [
             {"id": "she", "group": "female", "slots": {"Pronoun": "She"}},

@@ -12,6 +12,8 @@ from typing import Any
 
 #: Counted rounds, which the command line may set.
 ROUNDS = int(os.environ.get("BENCHMARK_ROUNDS", "5"))
+#: A set that takes long is measured in so many portions, another in every round.
+PORTIONS = 5
 Row = dict[str, Any]
 
 

@@ -15,7 +15,7 @@ from audit.pairs import PRONOUN, Pair, Text
 from audit.records import OutputRecord
 from tests.benchmarks.likelihoods import Array, Portion, Request, Task, run_task
 from tests.benchmarks.suites import public_pairs
-from tests.benchmarks.timing import ROUNDS
+from tests.benchmarks.timing import PORTIONS
 
 
 def run_winogender() -> None:
@@ -28,7 +28,7 @@ def run_winogender() -> None:
     for pair in pairs:
         schemas[pair.item, pair.referents, pair.gold].append(pair)
     together = list(schemas.values())
-    portions = [_portion(pair for same in together[n::ROUNDS] for pair in same) for n in range(ROUNDS)]
+    portions = [_portion(pair for same in together[n::PORTIONS] for pair in same) for n in range(PORTIONS)]
     run_task(Task("winogender", portions, _numbers, _expected, lambda odds: odds > 0))
 
 
