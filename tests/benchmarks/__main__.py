@@ -16,7 +16,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--threads", type=int, default=2, help="of torch, on either side (2)")
-    parser.add_argument("--rounds", type=int, default=5, help="counted ones (5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="counted ones (5); figures of fewer are shown and not kept"
+    )
     chosen = parser.parse_args(arguments)
     if unknown := sorted(set(chosen.parts) - set(PARTS)):
         print(f"unknown part {unknown[0]!r}; expected {', '.join(PARTS)}", file=sys.stderr)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.benchmarks.machine import machine
 from tests.benchmarks.page import write_page
-from tests.benchmarks.timing import Row
+from tests.benchmarks.timing import ENOUGH, ROUNDS, Row
 
 FOLDER = Path(__file__).parent
 FIGURES = FOLDER / "figures.json"
@@ -22,9 +22,10 @@ def read_figures() -> Row:
 
 
 def write_figures(part: str, figures: Row, peers: Row | None = None) -> None:
-    """Put the figures of one part beside those of the others, and show them."""
+    """Show the figures of one part, and put them beside those of the others if enough rounds tell them."""
     found = {"figures": figures, "machine": machine(peers or {})}
-    every = {**read_figures(), part: found}
-    FIGURES.write_text(json.dumps(every, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_page(every)
+    if ROUNDS >= ENOUGH:
+        every = {**read_figures(), part: found}
+        FIGURES.write_text(json.dumps(every, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_page(every)
     Console().print_json(data={part: found})

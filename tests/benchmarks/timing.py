@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Counted rounds, which the command line may set.
-ROUNDS = int(os.environ.get("BENCHMARK_ROUNDS", "5"))
+#: Counted rounds, which the command line may set; figures of fewer than enough are only shown.
+ENOUGH = 5
+ROUNDS = int(os.environ.get("BENCHMARK_ROUNDS", ENOUGH))
 #: A set that takes long is measured in so many portions, another in every round.
 PORTIONS = 5
 Row = dict[str, Any]
