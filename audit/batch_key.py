@@ -13,7 +13,8 @@ from typing import Any
 from audit.agreement import RULES
 from audit.batches import Batch
 from audit.config import RunConfig
-from audit.protocols import InterventionProbe, Probe
+from audit.pairs import Pair
+from audit.protocols import InterventionProbe, PreparedProbe, Probe
 from audit.results import ModelInfo
 from audit.shards import FORMAT
 
@@ -37,16 +38,23 @@ class RunKey:
     Args:
         digest: of the model's files, type, device and attention route, the versions and the source of what
             measures, threads, and the settings that probes read.
+        together: of all pairs that are measured, in their order.
         probes: of all stages.
     """
 
     digest: str
+    together: str
     probes: tuple[Probe, ...]
 
     def of_batch(self, batch: Batch) -> str:
-        """The key of a batch: its pairs in full, the heads to measure, and the probes of its stage."""
-        probes = [(probe.name, probe.version) for probe in self.probes if probe.stage == batch.stage]
-        return _digest((self.digest, "batch", probes, batch))
+        """The key of a batch: its pairs in full, the heads to measure, and the probes of its stage.
+
+        Where one of these was shown all pairs before, what it measures may depend on all of them.
+        """
+        own = [probe for probe in self.probes if probe.stage == batch.stage]
+        shown = self.together if any(isinstance(probe, PreparedProbe) for probe in own) else None
+        probes = [(probe.name, probe.version) for probe in own]
+        return _digest((self.digest, "batch", probes, shown, batch))
 
     def of_trial(self, probe: InterventionProbe, what: object) -> str:
         """The key of what an intervention gives: the probe, and the pairs and sets of heads it is told."""
@@ -59,6 +67,7 @@ def run_key(
     probes: Sequence[Probe],
     others: Sequence[object],
     environment: Mapping[str, Any],
+    pairs: Sequence[Pair] = (),
 ) -> RunKey:
     """Digest what determines every measurement of a run.
 
@@ -68,6 +77,7 @@ def run_key(
         probes: that measure pairs.
         others: further instruments; their source counts, too.
         environment: ``versions`` and ``threads``.
+        pairs: all that are measured.
     """
     settings = config.model_dump(mode="json", exclude=_DECIDING)
     settings["probes"] = [probe.name for probe in probes]
@@ -75,7 +85,7 @@ def run_key(
     loaded = model.model_dump(mode="json", exclude=_TOLD)
     source = _source([*probes, *others])
     common = (FORMAT, loaded, settings, versions, environment["threads"], source)
-    return RunKey(_digest(common), tuple(probes))
+    return RunKey(_digest(common), _digest(tuple(pairs)), tuple(probes))
 
 
 def _digest(content: object) -> str:

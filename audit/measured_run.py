@@ -13,6 +13,7 @@ from audit.environment import describe_environment, now
 from audit.instruments import Instruments
 from audit.loader import LoadedSuite
 from audit.pairs import Pair
+from audit.planning import plan
 from audit.progress import Watcher
 from audit.protocols import Model
 from audit.recorded import Recorded, RecordedFields
@@ -57,10 +58,11 @@ def measure_and_write(
     config, chosen = request.config, pairs[: request.limit]
     environment = describe_environment(_threads())
     others = (*probes.surveyors, *probes.interveners)
-    key = run_key(info, config, probes.by_pair, others, environment)
+    planned = plan(chosen, model, config.batch_size)
+    key = run_key(info, config, probes.by_pair, others, environment, planned.pairs)
     surveys = survey(model, [suite.suite for suite in request.suites], probes.surveyors, config, watcher)
-    crew = Recorded(Alone(model, probes.by_pair, config), records, key.of_batch)
-    tables = measure(model, chosen, probes.by_pair, config, watcher, crew)
+    crew = Recorded(Alone(model, planned.pairs, probes.by_pair, config), records, key.of_batch)
+    tables = measure(model, chosen, probes.by_pair, config, watcher, crew, planned)
     frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
     held_out = _held_out(request, chosen, frames, probes, model, records, key, watcher)
     if crew.pairs_read:

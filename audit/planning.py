@@ -28,6 +28,11 @@ class Plan:
     batches: tuple[tuple[Pair, ...], ...]
     records: tuple[PairRecord, ...]
 
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All pairs that are measured, batch by batch."""
+        return tuple(pair for batch in self.batches for pair in batch)
+
 
 def plan(pairs: Sequence[Pair], model: Model, batch_size: int | None) -> Plan:
     """Tokenise every pair, leave out what does not fit the context window, and bucket the rest.

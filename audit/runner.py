@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audit.batches import Alone, Batch, Crew
 from audit.config import RunConfig
 from audit.pairs import Pair
-from audit.planning import plan
+from audit.planning import Plan, plan
 from audit.progress import Watcher
 from audit.protocols import HeadChoice, Model, Probe
 from audit.records import PairRecord
@@ -30,6 +30,7 @@ def measure(
     config: RunConfig,
     watcher: Watcher,
     crew: Crew | None = None,
+    planned: Plan | None = None,
 ) -> Tables:
     """Measure all pairs with all probes.
 
@@ -43,10 +44,11 @@ def measure(
         config: how to measure.
         watcher: told of every batch.
         crew: measures the batches; None for this process alone.
+        planned: the batches of these pairs, where they are known already.
     """
     tables = Tables(pairs)
-    planned = plan(pairs, model, config.batch_size)
-    crew = crew or Alone(model, [pair for batch in planned.batches for pair in batch], probes, config)
+    planned = planned or plan(pairs, model, config.batch_size)
+    crew = crew or Alone(model, planned.pairs, probes, config)
     tables.add(planned.records)
     tokens = {record.pair_id: record for record in planned.records}
     failed: set[str] = set()

@@ -137,6 +137,23 @@ def test_what_determines_nothing_is_in_no_key(what: str) -> None:
     assert SAME[what]() == key()
 
 
+class Shown(Instrument):
+    """Looks at all pairs before it measures the first."""
+
+    def prepare(self, model: Any, pairs: Any, config: Any) -> None:
+        """Plan ahead."""
+
+
+def test_what_was_shown_all_pairs_may_depend_on_all_of_them() -> None:
+    def keys(*probes: Any) -> set[str]:
+        shown = [BATCH.pairs, (*BATCH.pairs, pair("r")), BATCH.pairs[::-1]]
+        made = [run_key(MODEL, CONFIG, probes, (), ENVIRONMENT, pairs) for pairs in shown]
+        return {each.of_batch(BATCH) for each in made}
+
+    assert len(keys(Instrument(), Shown("causal", "1", 2))) == 1
+    assert len(keys(Shown(), Instrument("causal", "1", 2))) == 3
+
+
 def test_a_trial_is_known_by_probe_pairs_and_sets() -> None:
     made = run_key(MODEL, CONFIG, (Instrument(),), (), ENVIRONMENT)  # type: ignore[arg-type]
     sets = (HeadChoice(frozenset({(0, 1)}), frozenset()),)
