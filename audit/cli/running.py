@@ -48,6 +48,7 @@ def run(
     detail: Annotated[int | None, typer.Option(help="Pairs whose attention is kept for the report.")] = None,
     allow_pickle: AllowPickle = False,
     resume: Resume = True,
+    workers: Annotated[int, typer.Option(help="Processes that measure, each with its own model.")] = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> int:
@@ -61,8 +62,9 @@ def run(
     from audit.progress import Watcher
     from audit.request import Request
 
-    if limit is not None and limit < 1:
-        raise InputError.single(f"out of range (got {limit}); expected at least 1", path="--limit")
+    for name, given in (("--limit", limit), ("--workers", workers)):
+        if given is not None and given < 1:
+            raise InputError.single(f"out of range (got {given}); expected at least 1", path=name)
     changes = {
         "probes": _names(probes) if probes is not None else None,
         "dtype": dtype,
@@ -79,6 +81,7 @@ def run(
         limit=limit,
         allow_pickle=allow_pickle,
         resume=resume,
+        workers=workers,
     )
     return _tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
 
