@@ -3,62 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from audit.agreement import read_agreement
 from audit.chat import in_chat
 from audit.config import RunConfig
-from audit.environment import describe_environment, now
+from audit.environment import now
 from audit.errors import InputError, MeasurementError, ModelError, StoreError
 from audit.expand import expand
-from audit.instruments import Instruments, instruments
-from audit.loader import LoadedSuite
+from audit.instruments import instruments
+from audit.measured_run import measure_and_write
 from audit.pairs import Pair
 from audit.progress import Watcher
 from audit.protocols import Model
 from audit.registry import BACKENDS, REPORTS
-from audit.results import Audit, ModelInfo, SelfTestStep, SuiteInfo
+from audit.request import Request
+from audit.results import Audit, ModelInfo, SelfTestStep
+from audit.run_records import open_records
 from audit.store import (
+    AUDIT,
     MANIFEST,
     RunFolder,
     check_target,
     open_run,
-    replacing,
     write_audit,
-    write_detail,
-    write_json,
-    write_table,
 )
 from audit.suite import NEEDED_HEADS
 
 BACKEND = "transformers"
 #: The step of every self-test without which nothing can be measured at all.
 _NUMBERS = "logits are numbers"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to audit.
-
-    Args:
-        suites: loaded suites; at least one.
-        model: a folder, a ``.gguf`` file, a hub id, or ``demo``.
-        config: how to measure and what to accept.
-        out: the run folder.
-        limit: measure only the first pairs of all suites together; None for all.
-        allow_pickle: accept weights that run code when loaded.
-        formats: reports to render.
-    """
-
-    suites: tuple[LoadedSuite, ...]
-    model: str
-    config: RunConfig
-    out: Path
-    limit: int | None = None
-    allow_pickle: bool = False
-    formats: tuple[str, ...] = ("html",)
 
 
 def _load(spec: str, config: RunConfig, allow_pickle: bool) -> tuple[Model, tuple[SelfTestStep, ...]]:
@@ -111,12 +85,17 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
     for name in request.formats:
         REPORTS.get(name, "format")
     check_target(request.out)
-    with watcher.step("loading the model"):
-        model, steps = load_model(request.model, request.config, request.allow_pickle)
-    _check_heads(request, model)
-    chats = {suite.suite.suite for suite in request.suites if suite.suite.prompt == "chat"}
-    pairs = [in_chat(pair, model) if pair.suite in chats else pair for pair in pairs]
-    return _measure_and_write(request, pairs, probes, model, model.describe(steps), watcher, started)
+    finished = (request.out / AUDIT).exists()
+    with open_records(request.out, watcher, resume=request.resume, finished=finished) as records:
+        with watcher.step("loading the model"):
+            model, steps = load_model(request.model, request.config, request.allow_pickle)
+        _check_heads(request, model)
+        chats = {suite.suite.suite for suite in request.suites if suite.suite.prompt == "chat"}
+        pairs = [in_chat(pair, model) if pair.suite in chats else pair for pair in pairs]
+        info = model.describe(steps)
+        measure_and_write(request, pairs, probes, model, info, records, watcher, started)
+    render(request.out, request.formats)
+    return open_run(request.out)
 
 
 def _pairs(request: Request) -> list[Pair]:
@@ -146,91 +125,6 @@ def _check_heads(request: Request, model: Model) -> None:
     ]
     if faults:
         raise InputError(faults)
-
-
-def _measure_and_write(
-    request: Request,
-    pairs: Sequence[Pair],
-    probes: Instruments,
-    model: Model,
-    info: ModelInfo,
-    watcher: Watcher,
-    started: str,
-) -> RunFolder:
-    from audit.conclude import conclude, coverage_of
-    from audit.generality import try_out
-    from audit.runner import measure, pairs_to_show
-    from audit.survey import survey
-
-    config = request.config
-    chosen = pairs[: request.limit]
-    surveys = survey(model, [suite.suite for suite in request.suites], probes.surveyors, config, watcher)
-    tables = measure(model, chosen, probes.by_pair, config, watcher)
-    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
-    suites = [
-        _suite_info(suite, [p for p in pairs if p.suite == suite.suite.suite]) for suite in request.suites
-    ]
-    held_out = tuple(
-        result
-        for probe in probes.interveners
-        for result in try_out(model, chosen, frames, probe, config, watcher)
-    )
-    environment = {**describe_environment(_threads()), "started": started, "finished": now()}
-    left_out = [pair.pair_id for pair in pairs[len(chosen) :]]
-    coverage = coverage_of(
-        frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage
-    )
-    with watcher.step("statistics"):
-        audit = conclude(config, info, suites, frames, coverage, environment, held_out=held_out)
-    with replacing(request.out) as folder:
-        for name, frame in frames.items():
-            write_table(folder, name, frame)
-        for probe in probes.details:
-            for pair in pairs_to_show(frames["pairs"], frames["heads"], pairs, audit.heads, config.detail):
-                write_detail(folder, probe.detail(model, pair))
-        write_json(folder / MANIFEST, _manifest(audit, request))
-        write_audit(folder, audit)
-    render(request.out, request.formats)
-    return open_run(request.out)
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
-
-
-def _suite_info(loaded: LoadedSuite, pairs: Sequence[Pair]) -> SuiteInfo:
-    suite = loaded.suite
-    return SuiteInfo(
-        name=suite.suite,
-        version=suite.version,
-        axis=suite.axis,
-        task=suite.task,
-        file=str(loaded.file),
-        sha256=loaded.sha256,
-        pairs=len(pairs),
-        treatment=sum(pair.kind == "treatment" for pair in pairs),
-        control=sum(pair.kind == "control" for pair in pairs),
-        clusters=len({pair.cluster for pair in pairs}),
-        items=len({pair.item for pair in pairs}),
-        license=suite.license,
-        sources=tuple(suite.sources),
-        hazard=suite.hazard,
-    )
-
-
-def _manifest(audit: Audit, request: Request) -> dict[str, Any]:
-    """What would make another run another run; never changed afterwards."""
-    return {
-        "model": audit.model.model_dump(mode="json"),
-        "suites": [suite.model_dump(mode="json") for suite in audit.suites],
-        "config": audit.config,
-        "environment": audit.environment,
-        "limit": request.limit,
-        "seed": request.config.seed,
-        "verdict": audit.verdict,
-    }
 
 
 def _render(folder: Path, audit: Audit, formats: Sequence[str]) -> list[Path]:

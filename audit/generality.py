@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,9 @@ _LEAKS = (
     "the effects of all heads are needed (causal: {heads: all}); where they are measured only for heads that look "
     "biased over all pairs, the pairs of the other half have a part in the choice"
 )
+#: What determines a measurement, how many pairs it takes, how to make it → its fields, measured now or before.
+Recall = Callable[[object, int, Callable[[], dict[str, object]]], dict[str, object]]
+
 _NONE = "no head is chosen on this half: none is significant there by bias and by effect"
 _FEW = "too few templates or items to split in two"
 
@@ -33,6 +36,7 @@ def try_out(
     probe: InterventionProbe,
     config: RunConfig,
     watcher: Watcher,
+    recall: Recall | None = None,
 ) -> tuple[HeldOut, ...]:
     """Choose heads on half of the templates × half of the items, and average their rows on the other half.
 
@@ -44,6 +48,7 @@ def try_out(
         tables: ``pairs`` and ``heads``.
         probe: edits heads.
         config: seed, `min_bias`, and how many random sets.
+        recall: keeps what takes long; None to measure everything.
     Returns:
         Two results per suite × contrast whose heads could be flagged; undefined ones with their reason.
     """
@@ -54,7 +59,7 @@ def try_out(
         result = HeldOut(suite=name[0], contrast=name[1], half=number, seed=config.seed)
         result = result.model_copy(update={"choosing": len(halves.choosing), "trying": len(halves.trying)})
         try:
-            update = _tried(model, halves, by_id, tables, probe, config)
+            update = _tried(model, halves, by_id, tables, probe, config, recall or _measured)
         except MeasurementError as error:
             update = {"reason": str(error)}
         found.append(result.model_copy(update=update))
@@ -80,6 +85,7 @@ def _tried(
     tables: Mapping[str, pd.DataFrame],
     probe: InterventionProbe,
     config: RunConfig,
+    recall: Recall,
 ) -> dict[str, object]:
     """What one half's heads do on the other half, as fields of a result."""
     if config.causal.heads != "all":
@@ -91,12 +97,31 @@ def _tried(
     if not (choice.pronoun or choice.next):
         return {"reason": _NONE}
     sets = (choice, *random_choices(choice, _heads(theirs), config.ablation.sets, config.seed))
-    fall, tried = _fall(probe, model, [by_id[name] for name in halves.trying], sets)
+    trying = [by_id[name] for name in halves.trying]
+    priced = 1 + config.ablation.priced
+    return {
+        "heads": tuple(sorted(choice.pronoun or ())),
+        "heads_next": tuple(sorted(choice.next or ())),
+        **recall((trying, sets, priced), len(trying), lambda: _effects(probe, model, trying, sets, priced)),
+    }
+
+
+def _measured(what: object, pairs: int, measure: Callable[[], dict[str, object]]) -> dict[str, object]:
+    return measure()
+
+
+def _effects(
+    probe: InterventionProbe,
+    model: Model,
+    trying: Sequence[Pair],
+    sets: Sequence[HeadChoice],
+    priced: int,
+) -> dict[str, object]:
+    """Everything that the model is asked for: how far the effect falls, and what the first sets cost."""
+    fall, tried = _fall(probe, model, trying, sets)
     shares = fall.random_shares
     return {
         "trying": tried,
-        "heads": tuple(sorted(choice.pronoun or ())),
-        "heads_next": tuple(sorted(choice.next or ())),
         "total_effect": fall.total_effect,
         "remaining": fall.remaining,
         "share": fall.share,
@@ -104,7 +129,7 @@ def _tried(
         "random_median": float(np.median(shares)),
         "random_95": float(np.quantile(shares, 0.95)),
         "p": fall.p,
-        **_cost(probe, model, sets[: 1 + config.ablation.priced]),
+        **_cost(probe, model, sets[:priced]),
     }
 
 

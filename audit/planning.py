@@ -12,6 +12,9 @@ from audit.records import PairRecord
 
 DEFAULT_BATCH = 32
 
+#: Where a pair stands among the others: its kind of order, what it is ordered by, and its number.
+_Place = tuple[int, tuple[int, ...], int]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -25,9 +28,17 @@ class Plan:
     batches: tuple[tuple[Pair, ...], ...]
     records: tuple[PairRecord, ...]
 
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All pairs that are measured, batch by batch."""
+        return tuple(pair for batch in self.batches for pair in batch)
+
 
 def plan(pairs: Sequence[Pair], model: Model, batch_size: int | None) -> Plan:
-    """Tokenise every pair, leave out what does not fit the context window, and bucket the rest by length.
+    """Tokenise every pair, leave out what does not fit the context window, and bucket the rest.
+
+    Pairs with completions stand together by length, so that interventions on them share a batch; all others
+    by what they begin with, so that texts that share a prefix are read one after the other.
 
     Args:
         pairs: in the order of the suite.
@@ -35,7 +46,7 @@ def plan(pairs: Sequence[Pair], model: Model, batch_size: int | None) -> Plan:
         batch_size: pairs per batch; None for the default.
     """
     records: list[PairRecord] = []
-    buckets: dict[tuple[str, tuple[str, str]], list[tuple[int, int, Pair]]] = defaultdict(list)
+    buckets: dict[tuple[str, tuple[str, str]], list[tuple[_Place, Pair]]] = defaultdict(list)
     for number, pair in enumerate(pairs):
         a, b = model.encode(pair.a.text), model.encode(pair.b.text)
         longest = max(len(a.ids), len(b.ids))
@@ -43,18 +54,19 @@ def plan(pairs: Sequence[Pair], model: Model, batch_size: int | None) -> Plan:
         if longest > model.max_length:
             reason = f"longer than the context window ({longest} tokens, the model takes {model.max_length})"
         else:
-            buckets[pair.suite, pair.contrast].append((longest, number, pair))
+            place = (1, a.ids, number) if pair.completions is None else (0, (longest,), number)
+            buckets[pair.suite, pair.contrast].append((place, pair))
         records.append(
             PairRecord(pair.pair_id, "skipped" if reason else "measured", reason, a.tokens, b.tokens)
         )
     size = batch_size or DEFAULT_BATCH
     batches = [
-        tuple(pair for _, _, pair in bucket[first : first + size])
-        for bucket in map(_by_length, buckets.values())
+        tuple(pair for _, pair in bucket[first : first + size])
+        for bucket in map(_in_order, buckets.values())
         for first in range(0, len(bucket), size)
     ]
     return Plan(tuple(batches), tuple(records))
 
 
-def _by_length(bucket: list[tuple[int, int, Pair]]) -> list[tuple[int, int, Pair]]:
-    return sorted(bucket, key=lambda entry: entry[:2])
+def _in_order(bucket: list[tuple[_Place, Pair]]) -> list[tuple[_Place, Pair]]:
+    return sorted(bucket, key=lambda entry: entry[0])

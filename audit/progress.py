@@ -34,7 +34,17 @@ class Watcher:
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True)
+        self._quiet = quiet
         self._shown = not quiet and sys.stderr.isatty()
+
+    def note(self, what: str) -> None:
+        """Tell in one line what is good to know, unless nothing but errors is to be told."""
+        if not self._quiet:
+            self.warn(what)
+
+    def warn(self, what: str) -> None:
+        """Tell in one line what somebody must know."""
+        sys.stderr.write(f"evenhand: {what}\n")
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:

@@ -101,6 +101,14 @@ class Probe(Protocol):
 
 
 @runtime_checkable
+class PreparedProbe(Protocol):
+    """A probe that is shown all its pairs before it measures the first."""
+
+    def prepare(self, model: Model, pairs: Sequence[Pair], config: RunConfig) -> None:
+        """Plan ahead; what is measured later must depend on the plan, not on the order of asking."""
+
+
+@runtime_checkable
 class ModelProbe(Protocol):
     """An instrument that surveys a model once, not pair by pair (entry points ``evenhand.probes``)."""
 

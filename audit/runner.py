@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from audit.batches import Alone, Batch, Crew
 from audit.config import RunConfig
-from audit.errors import MeasurementError
 from audit.pairs import Pair
-from audit.planning import plan
+from audit.planning import Plan, plan
 from audit.progress import Watcher
 from audit.protocols import HeadChoice, Model, Probe
-from audit.records import PairRecord, Record
+from audit.records import PairRecord
 from audit.results import HeadFinding
 from audit.tables import Tables
 
@@ -24,34 +24,64 @@ _NO_HEADS = HeadChoice(frozenset(), frozenset())
 
 
 def measure(
-    model: Model, pairs: Sequence[Pair], probes: Sequence[Probe], config: RunConfig, watcher: Watcher
+    model: Model,
+    pairs: Sequence[Pair],
+    probes: Sequence[Probe],
+    config: RunConfig,
+    watcher: Watcher,
+    crew: Crew | None = None,
+    planned: Plan | None = None,
 ) -> Tables:
     """Measure all pairs with all probes.
 
     Stage 1 (attention, likelihood, generation) sees every pair; then the heads that can still be
     flagged are chosen, and stage 2 (causal) intervenes on these alone, unless the config wants all.
-    A batch that fails is measured again pair by pair, so that one bad pair costs only itself.
+
+    Args:
+        model: the loaded model.
+        pairs: in the order of the suites.
+        probes: instruments of both stages.
+        config: how to measure.
+        watcher: told of every batch.
+        crew: measures the batches; None for this process alone.
+        planned: the batches of these pairs, where they are known already.
     """
     tables = Tables(pairs)
-    planned = plan(pairs, model, config.batch_size)
+    planned = planned or plan(pairs, model, config.batch_size)
+    crew = crew or Alone(model, planned.pairs, probes, config)
     tables.add(planned.records)
     tokens = {record.pair_id: record for record in planned.records}
     failed: set[str] = set()
     for stage, what in ((1, "attention and outputs"), (2, "causal effects")):
         staged = [probe for probe in probes if probe.stage == stage]
         choices = _choices(tables, config, pairs) if stage == 2 and staged else {}
-        batches = [
-            batch for batch in planned.batches if any(p.wants(pair, config) for p in staged for pair in batch)
-        ]
-        for batch in watcher.track(what, batches):
-            wanted = [pair for pair in batch if pair.pair_id not in failed]
-            for pair_id, reason in _measure_batch(model, wanted, staged, config, choices, tables).items():
+        batches = list(_batches(stage, planned.batches, staged, config, choices, failed))
+        told = watcher.track(what, [batch.pairs for batch in batches])
+        for _pairs, result in zip(told, crew.measure(batches), strict=True):
+            tables.add(result.records)
+            for pair_id, reason in result.failures.items():
                 failed.add(pair_id)
                 tables.drop(pair_id)
                 known = tokens[pair_id]
                 tables.add([PairRecord(pair_id, "failed", reason, known.tokens_a, known.tokens_b)])
     tables.add(_unwanted(pairs, probes, config, tokens))
     return tables
+
+
+def _batches(
+    stage: int,
+    planned: Sequence[Sequence[Pair]],
+    probes: Sequence[Probe],
+    config: RunConfig,
+    choices: Choices,
+    failed: Collection[str],
+) -> Iterator[Batch]:
+    """The planned batches that a stage has something to measure in, without pairs that failed before."""
+    for pairs in planned:
+        left = tuple(pair for pair in pairs if pair.pair_id not in failed)
+        if any(probe.wants(pair, config) for probe in probes for pair in left):
+            heads = choices.get((left[0].suite, left[0].contrast), _NO_HEADS)
+            yield Batch(stage, left, heads)
 
 
 def _unwanted(
@@ -73,43 +103,6 @@ def _choices(tables: Tables, config: RunConfig, pairs: Sequence[Pair]) -> Choice
 
     heads = tables.heads()
     return possible_heads(tables.pairs(), heads, config) if len(heads) else {}
-
-
-def _measure_batch(
-    model: Model,
-    batch: Sequence[Pair],
-    probes: Sequence[Probe],
-    config: RunConfig,
-    choices: Choices,
-    tables: Tables,
-) -> dict[str, str]:
-    """Measure a batch with every probe of a stage; return the pairs that failed, with reasons."""
-    failures: dict[str, str] = {}
-    for probe in probes:
-        wanted = [pair for pair in batch if probe.wants(pair, config) and pair.pair_id not in failures]
-        if not wanted:
-            continue
-        heads = choices.get((wanted[0].suite, wanted[0].contrast), _NO_HEADS)
-        try:
-            tables.add(_records(probe, model, wanted, config, heads))
-        except MeasurementError:
-            for pair in wanted:
-                try:
-                    tables.add(_records(probe, model, [pair], config, heads))
-                except MeasurementError as error:
-                    failures[pair.pair_id] = _reason(error, pair)
-    return failures
-
-
-def _reason(error: MeasurementError, pair: Pair) -> str:
-    """Why a pair failed, without its name, so that pairs that failed alike are counted together."""
-    return str(error).removeprefix(f"{pair.suite}: pair ").removeprefix(f"{pair.pair_id}: ")
-
-
-def _records(
-    probe: Probe, model: Model, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice
-) -> list[Record]:
-    return list(probe.measure(model, pairs, config, heads))
 
 
 def pairs_to_show(

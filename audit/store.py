@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from audit.durable import sync_folder, sync_tree, write_whole
 from audit.errors import InputError, StoreError
 from audit.results import SCHEMA_VERSION, Audit
+from audit.run_records import LOCK, RECORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from audit.records import DetailRecord
 
 AUDIT, MANIFEST, DETAIL = "audit.json", "manifest.json", "detail"
+#: What a finished run is made in, and where what it replaces lies for a moment; both inside the run folder.
+_FRESH, _OLD = ".new", ".old"
 TABLES = ("pairs", "outputs", "heads")
 #: Probe that surveys the model → the table that it writes.
 SURVEYS = {"patterns": "patterns", "embedding": "embeddings"}
@@ -69,7 +73,11 @@ def open_run(path: Path) -> RunFolder:
     try:
         audit = Audit.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise InputError.single(f"no finished run here ({error.strerror}); expected {AUDIT}", file) from error
+        if isinstance(error, FileNotFoundError) and (path / RECORDS / LOCK).exists():
+            told = f"an unfinished run ({AUDIT} is written last); start it again, it goes on where it was cut"
+        else:
+            told = f"no finished run here ({error.strerror}); expected {AUDIT}"
+        raise InputError.single(told, file) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -93,11 +101,11 @@ def check_target(path: Path) -> None:
     try:
         if path.exists() and not path.is_dir():
             raise InputError.single("is a file; expected a folder for the run", path)
-        if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).exists():
+        if path.is_dir() and not _is_run(path) and any(map(_holds_anything, path.iterdir())):
             raise InputError.single("holds files that are not a run; choose another folder with --out", path)
         place = path.resolve()
-        parent = next(each for each in place.parents if each.exists())
-        with tempfile.TemporaryDirectory(dir=parent):
+        nearest = next(each for each in (place, *place.parents) if each.exists())
+        with tempfile.TemporaryDirectory(dir=nearest):
             pass
     except OSError as error:
         raise InputError.single(
@@ -105,49 +113,67 @@ def check_target(path: Path) -> None:
         ) from error
 
 
+def _is_run(path: Path) -> bool:
+    """A run, finished or not."""
+    return (path / MANIFEST).exists() or (path / RECORDS / LOCK).exists()
+
+
+def _holds_anything(entry: Path) -> bool:
+    """Empty folders are nobody's work; a run that was killed at once leaves some."""
+    return not entry.is_dir() or any(entry.iterdir())
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of ``path`` if the block succeeds, and is gone if not.
+    """Yield an empty folder whose content takes the place of what is in ``path`` if the block succeeds.
 
-    Whatever the block raises, the folder that was there stays whole and nothing else is left behind.
+    The records stay where they are. Whatever the block raises, what was there stays whole and nothing else is left
+    behind. ``audit.json`` goes first and comes last: a process that is killed in between leaves an unfinished run.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     place = path.resolve()
-    made = [each for each in place.parents if not each.exists()]
+    made = [each for each in (place, *place.parents) if not each.exists()]
     try:
+        fresh, old = place / _FRESH, place / _OLD
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+            for each in (fresh, old):
+                shutil.rmtree(each, ignore_errors=True)
+            fresh.mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
         try:
-            fresh.chmod(0o755)
             yield fresh
-            _exchange(fresh, place)
+            sync_tree(fresh)
+            _exchange(fresh, place, old)
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({_cause(error)}); nothing was changed") from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except BaseException:
-        for parent in made:
+        for each in made:
             with suppress(OSError):
-                parent.rmdir()
+                each.rmdir()
         raise
 
 
-def _exchange(fresh: Path, place: Path) -> None:
-    """Put a folder in another's place; the other one comes back if that fails."""
-    if not place.exists():
-        fresh.rename(place)
-        return
-    old = fresh.with_name(f"{fresh.name}-old")
-    place.rename(old)
+def _exchange(fresh: Path, place: Path, old: Path) -> None:
+    """Put a folder's entries in the place of others; these come back if that fails."""
+    old.mkdir()
+    moved: list[tuple[Path, Path]] = []
     try:
-        fresh.rename(place)
+        for source, target in ((place, old), (fresh, place)):
+            names = [each.name for each in source.iterdir() if each.name not in (_FRESH, _OLD, RECORDS)]
+            for name in sorted(names, key=lambda name: (name == AUDIT) == (source == fresh)):
+                moved.append((source / name, target / name))
+                (source / name).rename(target / name)
+        sync_folder(place)
     except BaseException:
-        old.rename(place)
+        for source, target in reversed(moved):
+            if target.exists():
+                target.rename(source)
+        old.rmdir()
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -160,9 +186,7 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
 def write_json(file: Path, content: dict[str, Any]) -> str:
     """Write JSON with sorted keys; return its SHA-256."""
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    fresh = file.with_name(f".{file.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(file)
+    write_whole(file, text.encode())
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -7,6 +7,8 @@ from transformers import PreTrainedModel
 
 #: Heads that score a whole vocabulary at every position (see ``probes.model.Head``).
 VOCABULARY_HEADS = ("causal-lm", "masked-lm", "seq2seq-lm")
+#: Positions that meet the vocabulary together.
+_POSITIONS = 256
 
 
 def _adjust(net: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
@@ -40,17 +42,23 @@ def token_logits(net: PreTrainedModel, hidden: torch.Tensor, tokens: torch.Tenso
 
 
 @torch.no_grad()
-def log_probabilities(net: PreTrainedModel, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Log-probability of one token per position, over the whole vocabulary.
+def log_probabilities(
+    net: PreTrainedModel, hidden: torch.Tensor, tokens: torch.Tensor, at: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Log-probabilities of tokens over the whole vocabulary, which each position meets once.
 
     Args:
         hidden: ``[n, width]`` final hidden states.
-        tokens: ``[n]`` token ids.
+        tokens: ``[m]`` what is predicted.
+        at: ``[m]`` the position that predicts it; None where each of the n predicts one token.
     Returns:
-        ``[n]`` float32, in nats.
+        ``[m]`` float32, in nats.
     """
-    pieces = []
-    for part, wanted in zip(hidden.split(512), tokens.split(512), strict=True):
-        logits = _adjust(net, net.get_output_embeddings()(part).float())
-        pieces.append(logits.gather(-1, wanted[:, None])[:, 0] - logits.logsumexp(-1))
-    return torch.cat(pieces)
+    at = torch.arange(len(hidden), device=hidden.device) if at is None else at
+    found = torch.empty(len(at), device=hidden.device)
+    for first in range(0, len(hidden), _POSITIONS):
+        logits = _adjust(net, net.get_output_embeddings()(hidden[first : first + _POSITIONS]).float())
+        here = ((at >= first) & (at < first + _POSITIONS)).nonzero()[:, 0]
+        row = at[here] - first
+        found[here] = logits[row, tokens[here]] - logits.logsumexp(-1)[row]
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 from audit.config import RunConfig
 from audit.errors import MeasurementError
@@ -11,9 +12,10 @@ from audit.pairs import PRONOUN, Pair, Text
 from audit.protocols import HeadChoice
 from audit.records import OutputRecord
 from audit.suite import NEEDED_HEADS
+from probes.continuation import Continuation
 from probes.model import LoadedModel
 from probes.reading import Reading, read
-from probes.scoring import Continuation, log_likelihoods
+from probes.scoring import foresee, log_likelihoods
 
 _UNREAD = {
     "encoder": "an encoder sees both sides of every token, so a text has no likelihood from left to right",
@@ -35,8 +37,17 @@ class LikelihoodProbe:
     """
 
     name = "likelihood"
-    version = "2"
+    version = "3"
     stage = 1
+
+    def prepare(self, model: LoadedModel, pairs: Sequence[Pair], config: RunConfig) -> None:
+        """Lay out the texts of a run, so that what they begin with is read once."""
+        if _why_unread(model):
+            return
+        alone = [pair for pair in pairs if _is_read_alone(model, pair)]
+        whole = [_whole(model, text) for _, text in _texts(alone)]
+        asked = [_readings(model, pair, text) for pair, text in _texts(pairs) if pair.gold is not None]
+        foresee(model, [*filter(_scored, whole), *(one for each in asked for one in each)])
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:
         """All pairs but those whose task has a probe of its own."""
@@ -89,25 +100,30 @@ def _completions(model: LoadedModel, pair: Pair, reading: Reading) -> Iterator[O
         yield OutputRecord(pair.pair_id, text.arm, "completion_log_odds", first - second)
 
 
+def _whole(model: LoadedModel, text: Text) -> Continuation | str:
+    """A text after its first context; or why it has no likelihood."""
+    if reason := _why_unread(model):
+        return reason
+    if model.first_context is None:
+        return _NO_CONTEXT
+    ids = model.encode(text.text).ids[model.bos is not None :]
+    if len(ids) >= model.max_length + 1:
+        return _TOO_LONG.format("the text with its first context")
+    return Continuation((model.first_context,), ids)
+
+
+def _scored(asked: Continuation | str) -> TypeGuard[Continuation]:
+    return isinstance(asked, Continuation)
+
+
 def _whole_texts(model: LoadedModel, pairs: Sequence[Pair]) -> Iterator[OutputRecord]:
-    wanted: list[Continuation] = []
-    placed: list[tuple[Pair, Text, str | None]] = []
-    for pair, text in _texts(pairs):
-        reason = _why_unread(model)
-        ids = model.encode(text.text).ids[model.bos is not None :]
-        if reason:
-            pass
-        elif model.first_context is None:
-            reason = _NO_CONTEXT
-        elif len(ids) >= model.max_length + 1:
-            reason = _TOO_LONG.format("the text with its first context")
+    asked = [(pair, text, _whole(model, text)) for pair, text in _texts(pairs)]
+    values = iter(log_likelihoods(model, [*filter(_scored, (one for *_, one in asked))]))
+    for pair, text, one in asked:
+        if isinstance(one, str):
+            yield OutputRecord(pair.pair_id, text.arm, "log_likelihood", None, reason=one)
         else:
-            wanted.append(Continuation((model.first_context,), ids))
-        placed.append((pair, text, reason))
-    values = iter(log_likelihoods(model, wanted))
-    for pair, text, reason in placed:
-        value = None if reason else _number(pair, next(values))
-        yield OutputRecord(pair.pair_id, text.arm, "log_likelihood", value, reason=reason)
+            yield OutputRecord(pair.pair_id, text.arm, "log_likelihood", _number(pair, next(values)))
 
 
 def _referents(model: LoadedModel, pairs: Sequence[Pair]) -> Iterator[OutputRecord]:

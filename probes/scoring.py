@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary
 
 from audit.errors import ModelError
+from probes.continuation import Continuation
+from probes.forest import Forest
 from probes.model import LoadedModel
 from probes.sequences import TokenSequence, run
+from probes.tree_pass import takes_trees
+
+#: What may be asked of a model, laid out before it is.
+_forests: WeakKeyDictionary[LoadedModel, Forest] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
-    """Tokens that are scored after others.
+def foresee(model: LoadedModel, wanted: Iterable[Continuation]) -> None:
+    """Lay out all that will be scored of a run, so that its texts share their prefixes.
 
-    Args:
-        context: the tokens before; at least one.
-        tokens: the tokens that are scored.
+    What a pass gives depends on the whole of it, not on what is asked for first: a run that goes on where
+    another was cut gives the same numbers.
     """
-
-    context: tuple[int, ...]
-    tokens: tuple[int, ...]
-
-    @property
-    def read(self) -> tuple[int, ...]:
-        """What the model reads: all but the last token, after which nothing is predicted."""
-        return (*self.context, *self.tokens)[:-1]
-
-    @property
-    def targets(self) -> tuple[tuple[int, int], ...]:
-        """``(position, token)`` of every predicted token."""
-        return tuple((len(self.context) - 1 + step, token) for step, token in enumerate(self.tokens))
-
-
-#: What was scored of a model: the texts of a suite recur in several pairs.
-_known: WeakKeyDictionary[LoadedModel, dict[Continuation, float]] = WeakKeyDictionary()
+    _forests.pop(model, None)
+    fit = [one for one in wanted if takes_trees(model, len(one.read))]
+    if fit:
+        _forests[model] = Forest(model, fit)
 
 
 def log_likelihoods(model: LoadedModel, wanted: Sequence[Continuation]) -> list[float]:
     """Score continuations, ``Σ_t log p(s_t | context, s_<t)``, without length normalisation.
 
-    A float32 network on a CPU computes its blocks in float64, so that the sums depend neither on the
-    batch nor on the number of threads (see :mod:`probes.precision`). Continuations that read the same
-    tokens share a pass.
+    Prefixes are computed once for all continuations that were foreseen, or else for those that are asked
+    for together. A family that computes no trees reads every distinct sequence in float64.
 
     Args:
         model: a decoder.
@@ -57,17 +46,31 @@ def log_likelihoods(model: LoadedModel, wanted: Sequence[Continuation]) -> list[
         return []
     if model.family != "decoder":
         raise ModelError(f"{model.name}: reading needs a decoder, and this model is an {model.family}")
-    known = _known.setdefault(model, {})
-    fresh: dict[tuple[int, ...], list[Continuation]] = {}
-    for one in dict.fromkeys(wanted):
-        if one not in known:
-            fresh.setdefault(one.read, []).append(one)
+    found: dict[Continuation, float] = {}
+    foreseen = _forests.get(model)
+    if foreseen is not None:
+        found = {one: foreseen.score(one) for one in wanted if one in foreseen}
+    left = [one for one in dict.fromkeys(wanted) if one not in found]
+    fit = [one for one in left if takes_trees(model, len(one.read))]
+    if fit:
+        forest = Forest(model, fit)
+        found.update((one, forest.score(one)) for one in fit)
+    found.update(_one_by_one(model, [one for one in left if one not in found]))
+    return [found[one] for one in wanted]
+
+
+def _one_by_one(model: LoadedModel, wanted: Sequence[Continuation]) -> dict[Continuation, float]:
+    """Score continuations that share no pass but where they read the same tokens."""
+    same: dict[tuple[int, ...], list[Continuation]] = {}
+    for one in wanted:
+        same.setdefault(one.read, []).append(one)
     sequences = [
         TokenSequence(ids, tuple(target for one in ones for target in one.targets), (), len(ids))
-        for ids, ones in fresh.items()
+        for ids, ones in same.items()
     ]
-    for ones, reading in zip(fresh.values(), run(model, sequences, precise=True), strict=True):
+    found = {}
+    for ones, reading in zip(same.values(), run(model, sequences, precise=True), strict=True):
         values = iter(reading.log_probabilities)
         for one in ones:
-            known[one] = float(sum(next(values) for _ in one.tokens))
-    return [known[one] for one in wanted]
+            found[one] = float(sum(next(values) for _ in one.tokens))
+    return found

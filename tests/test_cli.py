@@ -79,7 +79,11 @@ def test_a_call_without_a_command_shows_the_help(capsys: Captured) -> None:
         (MeasurementError("NaN"), 4, "NaN\n"),
         (StoreError("full"), 4, "full\n"),
         (EvenhandError("e"), 2, "e\n"),
-        (KeyboardInterrupt(), 4, "evenhand: interrupted; nothing was written\n"),
+        (
+            KeyboardInterrupt(),
+            4,
+            "evenhand: interrupted; a run goes on from its last batch when it is started again\n",
+        ),
     ],
 )
 def test_errors_end_with_their_exit_code(

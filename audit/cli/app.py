@@ -78,5 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    print("evenhand: interrupted; nothing was written", file=sys.stderr)
+    print(
+        "evenhand: interrupted; a run goes on from its last batch when it is started again", file=sys.stderr
+    )
     return _ERROR

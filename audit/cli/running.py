@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from audit.yaml_lines import Document
 
 MODEL_HELP = "A local folder, a .gguf file, a hub id, or 'demo'."
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The summary as one line of JSON.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16, float16 or auto.")]
+Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda:0 or auto.")]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume/--no-resume", help="Use what the run folder's records hold, or measure all anew."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,23 +40,26 @@ def run(
     config: Annotated[str, typer.Option(help="A preset's name or a file.")] = "quick",
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/<suite> if not given.")] = None,
     probes: Annotated[str | None, typer.Option(help="Probes, separated by commas.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16 or auto.")] = None,
-    device: Annotated[str | None, typer.Option(help="Such as cpu, cuda:0 or auto.")] = None,
+    dtype: Dtype = None,
+    device: Device = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs measured together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     limit: Annotated[int | None, typer.Option(help="Measure only the first N pairs.")] = None,
     detail: Annotated[int | None, typer.Option(help="Pairs whose attention is kept for the report.")] = None,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as one line of JSON.")] = False,
+    allow_pickle: AllowPickle = False,
+    resume: Resume = True,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> int:
-    """Audit a model: measure, decide, write the run folder. The exit code is the verdict."""
-    from audit.api import Request, run_audit
+    """Audit a model: measure, decide, write the run folder. The exit code is the verdict.
+
+    A run that was cut goes on when the same command is given again: only the batch in flight is measured twice.
+    """
+    from audit.api import run_audit
     from audit.errors import InputError
     from audit.loader import load_suite
     from audit.progress import Watcher
+    from audit.request import Request
 
     if limit is not None and limit < 1:
         raise InputError.single(f"out of range (got {limit}); expected at least 1", path="--limit")
@@ -64,6 +78,7 @@ def run(
         out=out or Path("runs") / suites[0].stem,
         limit=limit,
         allow_pickle=allow_pickle,
+        resume=resume,
     )
     return _tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
 
@@ -71,8 +86,8 @@ def run(
 def gate(
     folder: Annotated[Path, typer.Argument(help="A finished run.")],
     config: Annotated[str | None, typer.Option(help="Other thresholds: a preset's name or a file.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as one line of JSON.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> int:
     """Decide again from a finished run, without the model. The exit code is the verdict."""
     from audit.api import gate_again
@@ -93,11 +108,9 @@ def report(
 
 def doctor(
     model: Annotated[str, typer.Option(help=MODEL_HELP)],
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16 or auto.")] = None,
-    device: Annotated[str | None, typer.Option(help="Such as cpu, cuda:0 or auto.")] = None,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
-    ] = False,
+    dtype: Dtype = None,
+    device: Device = None,
+    allow_pickle: AllowPickle = False,
 ) -> int:
     """Load a model and prove that capture is exact on it."""
     from audit.api import examine_model

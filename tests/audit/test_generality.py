@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,10 @@ from audit.holdout import split_halves
 from audit.pairs import Pair, Text
 from audit.progress import Watcher
 from audit.protocols import HeadChoice
+from audit.recorded import RecordedFields
 from audit.records import AblationRecord
 from audit.results import HeldOut
+from audit.run_records import open_records
 from tests.audit.simulated import CARRIER, Planted, simulate
 
 CONFIG = RunConfig(causal=CausalSettings(heads="all"), ablation=AblationSettings(sets=50, priced=3), seed=5)
@@ -91,6 +95,25 @@ def test_each_half_chooses_once_and_is_tried_on_pairs_that_had_no_part_in_the_ch
         assert result.random_median == pytest.approx(0.0)
         assert result.p is not None
         assert result.p <= 0.12
+
+
+def test_a_half_that_was_tried_before_is_recalled(tmp_path: Path) -> None:
+    frames, found, probes = tables(), [], [FakeProbe(), FakeProbe(), FakeProbe()]
+    for number, probe in enumerate(probes):
+        with open_records(tmp_path, QUIET, resume=True, finished=False) as records:
+            recall = RecordedFields(records, lambda what: sha256(repr(what).encode()).hexdigest()).recall
+            if number == 2:
+                next((tmp_path / "records").glob("*.json")).unlink()
+            found.append(
+                try_out(
+                    None, pairs_of(frames["pairs"]), frames, probe, CONFIG, QUIET, recall
+                )  # any model will do
+            )
+    assert found[0] == found[1] == found[2] == tuple(tried(frames, FakeProbe()))
+    asked = [len(probe.asked) for probe in probes]
+    assert asked[0] == found[0][0].trying + found[0][1].trying
+    assert asked[1] == 0
+    assert asked[2] in (found[0][0].trying, found[0][1].trying)
 
 
 def test_pairs_that_cannot_be_edited_are_not_counted() -> None:

@@ -14,7 +14,7 @@ from audit import store
 from audit.errors import EvenhandError, InputError, StoreError
 from audit.records import DetailRecord
 from audit.results import Audit, Coverage, Gate, ModelInfo, Verdict
-from audit.store import check_target, open_run, replacing, write_audit, write_detail, write_json, write_table
+from audit.store import check_target, open_run, write_audit, write_detail, write_json, write_table
 from tests.folders import listing
 
 MODEL = ModelInfo(
@@ -35,119 +35,8 @@ AUDIT = Audit(
 )
 
 
-def fill(folder: Path, word: str) -> None:
-    (folder / "detail").mkdir()
-    (folder / "detail" / "p.txt").write_text(word, encoding="utf-8")
-    (folder / "manifest.json").write_text(word, encoding="utf-8")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    with replacing(tmp_path / "run") as folder:
-        fill(folder, "old")
-    return tmp_path / "run"
-
-
-def test_a_finished_block_takes_the_place(run: Path) -> None:
-    assert listing(run.parent) == {
-        "run": None,
-        "run/detail": None,
-        "run/detail/p.txt": b"old",
-        "run/manifest.json": b"old",
-    }
-    with replacing(run) as folder:
-        assert listing(run)["manifest.json"] == b"old"
-        (folder / "manifest.json").write_text("new", encoding="utf-8")
-    assert listing(run.parent) == {"run": None, "run/manifest.json": b"new"}
-    assert oct(run.stat().st_mode & 0o777) == "0o755"
-
-
-@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), StoreError("x"), SystemExit(1)])
-@pytest.mark.parametrize("filled", [False, True])
-def test_a_block_that_raises_leaves_everything_as_it_was(
-    run: Path, error: BaseException, filled: bool
-) -> None:
-    before = listing(run.parent)
-
-    def block() -> None:
-        with replacing(run) as folder:
-            if filled:
-                fill(folder, "new")
-            raise error
-
-    with pytest.raises(type(error)):
-        block()
-    assert listing(run.parent) == before
-
-
-def test_a_block_that_cannot_write_is_told(run: Path) -> None:
-    before = listing(run.parent)
-
-    def block() -> None:
-        with replacing(run) as folder:
-            fill(folder, "new")
-            raise OSError(28, "No space left on device", "somewhere/else")
-
-    with pytest.raises(StoreError) as caught:
-        block()
-    assert str(caught.value) == f"{run}: cannot be written (No space left on device); nothing was changed"
-    assert listing(run.parent) == before
-
-
-@pytest.mark.parametrize("failing", [1, 2])
-@pytest.mark.parametrize("error", [OSError(18, "Invalid cross-device link"), KeyboardInterrupt()])
-def test_the_old_run_comes_back_when_the_exchange_fails(
-    run: Path, failing: int, error: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, rename, calls = listing(run.parent), Path.rename, 0
-
-    def breaking(self: Path, target: Path) -> Path:
-        nonlocal calls
-        calls += 1
-        if calls == failing:
-            raise error
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", breaking)
-    wanted = StoreError if isinstance(error, OSError) else KeyboardInterrupt
-    with pytest.raises(wanted), replacing(run) as folder:
-        fill(folder, "new")
-    assert listing(run.parent) == before
-
-
-def test_folders_made_on_the_way_go_again(tmp_path: Path) -> None:
-    def block() -> None:
-        with replacing(tmp_path / "a" / "b" / "run"):
-            raise ValueError
-
-    with pytest.raises(ValueError):
-        block()
-    assert listing(tmp_path) == {}
-    with replacing(tmp_path / "a" / "b" / "run") as folder:
-        fill(folder, "new")
-    assert "a/b/run/manifest.json" in listing(tmp_path)
-
-
-def test_a_link_keeps_pointing_to_the_run(run: Path) -> None:
-    link = run.parent / "latest"
-    link.symlink_to(run)
-    with replacing(link) as folder:
-        (folder / "manifest.json").write_text("new", encoding="utf-8")
-    assert link.is_symlink()
-    assert sorted(path.name for path in run.parent.iterdir()) == ["latest", "run"]
-    assert (run / "manifest.json").read_text(encoding="utf-8") == "new"
-
-
 def denied(*_args: Any, **_kwargs: Any) -> Any:
     raise PermissionError(13, "Permission denied", "x")
-
-
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.tempfile, "mkdtemp", denied)
-    with pytest.raises(StoreError) as caught, replacing(tmp_path / "new" / "run"):
-        pass
-    assert str(caught.value) == f"{tmp_path}/new/run: cannot be written (Permission denied)"
-    assert listing(tmp_path) == {}
 
 
 def refused(path: Path) -> str:
@@ -156,8 +45,12 @@ def refused(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_target_is_checked_before_anything_is_measured(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = run.parent
+def test_a_target_is_checked_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, run = tmp_path, tmp_path / "run"
+    run.mkdir()
+    (run / "manifest.json").touch()
     (folder / "empty").mkdir()
     before = listing(folder)
     for fine in (run, folder / "empty", folder / "absent", folder / "a" / "b"):

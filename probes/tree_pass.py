@@ -1,0 +1,84 @@
+"""Last hidden states of rows of prefix trees, in one pass of a stock decoder."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from probes.forward import forward, trial_tokens
+from probes.model import LoadedModel
+from probes.prefix_tree import Row, prefix_tree
+from probes.route import ROUTE
+
+#: Last hidden states that are alike differ by rounding only, as a share of the largest one.
+_ROUNDING = {torch.float32: 1e-4}
+_COARSE_ROUNDING = 0.05
+
+
+@torch.no_grad()
+def read_rows(net: PreTrainedModel, rows: Sequence[Row]) -> torch.Tensor:
+    """Run rows of prefix trees together; a node sees its ancestors and itself, at its depth's position.
+
+    Args:
+        net: a decoder that :func:`takes_trees`.
+        rows: shorter ones are padded by nodes that nothing sees.
+    Returns:
+        ``[rows, longest, width]`` last hidden states, after the last norm.
+    """
+    longest = max(len(row.ids) for row in rows)
+    seen = np.broadcast_to(np.eye(longest, dtype=bool), (len(rows), longest, longest)).copy()
+    ids, positions = torch.zeros(2, len(rows), longest, dtype=torch.long)
+    for number, row in enumerate(rows):
+        length = len(row.ids)
+        seen[number, :length, :length] = row.ancestors()
+        ids[number, :length] = torch.tensor(row.ids)
+        positions[number, :length] = torch.tensor(row.depths)
+    mask = torch.from_numpy(seen)[:, None].to(net.device)
+    states: torch.Tensor = forward(
+        net.base_model, ids.to(net.device), mask, position_ids=positions.to(net.device)
+    )[0]
+    return states
+
+
+#: Whether a network computes trees; found out once.
+_known: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
+
+
+def takes_trees(model: LoadedModel, longest: int) -> bool:
+    """Whether trees of sequences up to a length are computed exactly, found out on a small one.
+
+    No family is asked for by name: the network must take positions and a mask of its own, give the states
+    that it gives each sequence alone, and its attention must reach over the whole length.
+    """
+    net = model.net
+    if net not in _known:
+        _known[net] = model.family == "decoder" and _is_exact(net)
+    config = net.config.get_text_config()
+    windows = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    return _known[net] and all(window is None or longest <= window for window in windows)
+
+
+@torch.no_grad()
+def _is_exact(net: PreTrainedModel) -> bool:
+    takes = inspect.signature(net.base_model.forward).parameters
+    if net.config._attn_implementation != ROUTE or not {"position_ids", "attention_mask"} <= set(takes):
+        return False
+    first = tuple(trial_tokens(net)[0].tolist())
+    sequences = [first, (*first[:3], *first[:2]), (*first[:1], *first[3:])]
+    tree = prefix_tree(sequences)
+    try:
+        states = read_rows(net, tree.rows)
+    except (RuntimeError, TypeError, ValueError, IndexError):  # a family's own code counts on a plain mask
+        return False
+    bound = _ROUNDING.get(net.dtype, _COARSE_ROUNDING)
+    for sequence in sequences:
+        row, path = tree.paths[sequence]
+        alone = forward(net.base_model, torch.tensor([sequence], device=net.device), None)[0][0]
+        if not bool((states[row, list(path)] - alone).abs().max() <= bound * alone.abs().max()):
+            return False
+    return True
