@@ -3,10 +3,11 @@
 #   make test    run the tests                make lint    format and lint only
 #   make format  mend what can be mended      make clean   remove all that was made, .venv too
 #   make calibrate  measure error rates, recall and coverage anew (half an hour; goes on where it was cut short)
+#   make bench   compare speed with other tools anew (an hour on a quiet machine; 2 GB for the others)
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: audit test check lint types format calibrate clean
+.PHONY: audit test check lint types format calibrate bench clean
 
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
@@ -15,6 +16,7 @@ SUITE ?= suites/quickstart.yaml
 MODEL ?= demo
 OPTIONS ?=
 PARTS ?=
+THREADS ?= 2
 OUT ?= runs/$(basename $(notdir $(SUITE)))
 
 BIN := .venv/bin
@@ -28,6 +30,7 @@ DEMO := .venv/.demo
 ENCODER := .venv/.encoder
 TEST := .venv/.test
 DEV := .venv/.dev
+PEERS := .venv-peers/.peers
 
 # A completed audit is a success whatever it found: FAIL is a result, not an accident.
 audit: $(CORE) $(DEMO)
@@ -61,8 +64,12 @@ format: $(DEV)
 calibrate: $(TEST) $(DEMO)
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(PARTS)
 
+# The figures of tests/benchmarks/README.md. PARTS="crows nie …" runs only these.
+bench: $(TEST) $(DEMO) $(PEERS)
+	$(BIN)/python -m tests.benchmarks $(PARTS) --threads $(THREADS)
+
 clean:
-	rm -rf .venv build dist runs .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers build dist runs .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -93,3 +100,11 @@ $(DEV): $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing evenhand and what its checks need into .venv (a few minutes the first time) …"
 	$(PIP) -e '.[test,dev]'
 	@touch $(CORE) $(TEST) $@
+
+# peers.txt names evenhand's own torch, so that nobody's needs bring another one.
+$(PEERS): tests/benchmarks/peers.txt
+	@test -n "$(PYTHON)" || { echo "evenhand needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "Installing what evenhand is compared with into .venv-peers (2 GB, a few minutes) …"
+	$(PYTHON) -m venv .venv-peers
+	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-peers/bin/python -m pip install --quiet -r tests/benchmarks/peers.txt
+	@touch $@

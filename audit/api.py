@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audit.agreement import read_agreement
+from audit.backend import backend, load_unproven
 from audit.chat import in_chat
 from audit.config import RunConfig
 from audit.environment import now
@@ -16,7 +17,7 @@ from audit.measured_run import measure_and_write
 from audit.pairs import Pair
 from audit.progress import Watcher
 from audit.protocols import Model
-from audit.registry import BACKENDS, REPORTS
+from audit.registry import REPORTS
 from audit.request import Request
 from audit.results import Audit, ModelInfo, SelfTestStep
 from audit.run_records import open_records
@@ -30,15 +31,13 @@ from audit.store import (
 )
 from audit.suite import NEEDED_HEADS
 
-BACKEND = "transformers"
 #: The step of every self-test without which nothing can be measured at all.
 _NUMBERS = "logits are numbers"
 
 
 def _load(spec: str, config: RunConfig, allow_pickle: bool) -> tuple[Model, tuple[SelfTestStep, ...]]:
-    backend = BACKENDS.get(BACKEND)
-    model = backend.load(spec, dtype=config.dtype, device=config.device, allow_pickle=allow_pickle)
-    return model, backend.self_test(model)
+    model = load_unproven(spec, config, allow_pickle)
+    return model, backend().self_test(model)
 
 
 def examine_model(spec: str, config: RunConfig, allow_pickle: bool = False) -> ModelInfo:

@@ -21,8 +21,9 @@ from audit.shards import FORMAT
 #: Settings that decide about what was measured, and change nothing in it. The choice of heads, which the rules
 #: make, and the sets of heads that are tried are parts of the keys themselves.
 _DECIDING: dict[str, Any] = {
-    **dict.fromkeys(("preset", "checks", "waivers", "detail", "ablation", *RULES), True),
+    **dict.fromkeys(("preset", "checks", "waivers", "detail", *RULES), True),
     "causal": {"heads"},
+    "ablation": {"sets", "priced"},
 }
 #: What a model is called, and how its proof went, is no part of what it computes.
 _TOLD = {"name", "self_test"}

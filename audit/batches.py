@@ -44,8 +44,8 @@ class BatchResult:
 class Crew(Protocol):
     """Measures batches: here, in other processes, or from records of an earlier run."""
 
-    def measure(self, batches: Sequence[Batch]) -> Iterator[BatchResult]:
-        """Yield one result per batch, in their order."""
+    def measure(self, batches: Sequence[Batch]) -> Iterator[tuple[int, BatchResult]]:
+        """Yield each batch's number among these and its result, as they come."""
 
 
 class Alone:
@@ -66,10 +66,10 @@ class Alone:
             if isinstance(probe, PreparedProbe):
                 probe.prepare(model, [pair for pair in pairs if probe.wants(pair, config)], config)
 
-    def measure(self, batches: Sequence[Batch]) -> Iterator[BatchResult]:
+    def measure(self, batches: Sequence[Batch]) -> Iterator[tuple[int, BatchResult]]:
         """Measure each batch when its turn comes."""
-        for batch in batches:
-            yield measure_batch(self._model, batch, self._probes, self._config)
+        for number, batch in enumerate(batches):
+            yield number, measure_batch(self._model, batch, self._probes, self._config)
 
 
 def measure_batch(model: Model, batch: Batch, probes: Sequence[Probe], config: RunConfig) -> BatchResult:

@@ -50,9 +50,17 @@ class CausalSettings(Settings):
     kinds: tuple[Literal["treatment", "control"], ...] = ("treatment",)
 
 
-class AblationSettings(Settings):
-    """What chosen heads are compared with when they are tried on pairs that had no part in the choice."""
+#: What takes the place of a head's output: nothing; its mean on neutral text; an even look at all it sees.
+AblationKind = Literal["zero", "mean", "uniform"]
 
+
+class AblationSettings(Settings):
+    """What is ablated pair by pair, and what chosen heads are compared with on pairs outside the choice.
+
+    The heads and pairs that are ablated are those of the causal settings.
+    """
+
+    kinds: tuple[AblationKind, ...] = Field((), description="how heads, layers and the model are ablated")
     sets: int = Field(200, ge=20, description="sets of random heads of the same layers")
     priced: int = Field(20, ge=0, description="random sets whose perplexity cost is measured, too")
 
@@ -61,6 +69,14 @@ class AblationSettings(Settings):
         if self.priced > self.sets:
             raise ValueError(f"priced is more than sets (got {self.priced}); expected at most {self.sets}")
         return self
+
+    @field_validator("kinds")
+    @classmethod
+    def _each_kind_once(cls, kinds: tuple[AblationKind, ...]) -> tuple[AblationKind, ...]:
+        """A kind named twice would be measured twice."""
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("a kind is named twice; expected each kind once")
+        return kinds
 
 
 class Check(Settings):
@@ -133,8 +149,11 @@ class RunConfig(Settings):
                 f"min_bias {self.min_bias:g} is above largest_hidden_bias {self.largest_hidden_bias:g}: "
                 "a bias that is never flagged could not be hidden"
             )
-        if "causal" in self.probes and "attention" not in self.probes and self.causal.heads == "possible":
+        if self.ablation.kinds and "ablation" not in self.probes:
+            raise ValueError("kinds of ablation need the ablation probe, which measures them")
+        edited = "causal" if "causal" in self.probes else "ablation" if self.ablation.kinds else None
+        if edited and "attention" not in self.probes and self.causal.heads == "possible":
             raise ValueError(
-                "the causal probe needs the attention probe, which finds the heads that it measures"
+                f"the {edited} probe needs the attention probe, which finds the heads that it measures"
             )
         return self

@@ -16,8 +16,8 @@ from audit.results import Estimate, Finding
 from audit.task_findings import TASKS
 from audit.units import balanced_units
 
-#: Effects of all heads of a layer, or of the model, exchanged together; told at arm_a.
-_SCOPES = re.compile(r"(nie|nde)_(layer:\d+|model)")
+#: Effects of all heads of a layer, or of the model, exchanged or ablated together; told at arm_a.
+_SCOPES = re.compile(r"(nie|nde|zero|mean|uniform)_(layer:\d+|model)")
 _NO_ODDS = "no completion log-odds in both arms"
 _CHOSEN = "no interval: the pairs were chosen by their outcome, which alone makes a mean above 0"
 
@@ -34,7 +34,8 @@ def output_findings(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfi
     et al. 2020), also over the pairs that their filter keeps. Where pairs have several axes,
     ``likelihood_diff`` and ``pct_stereotype`` are also given for each, with the axis as group. ``nie_model``,
     ``nde_model``, ``nie_layer:L`` and ``nde_layer:L`` (nats): effects through, and past, all attention of the
-    model or of a layer (Vig et al. 2020), where the effects of all heads were wanted.
+    model or of a layer (Vig et al. 2020), where the effects of all heads were wanted; ``zero_model``,
+    ``zero_layer:L`` and likewise ``mean_…``, ``uniform_…``: the fall of the total effect when these are ablated.
 
     Args:
         pairs: ``pairs.parquet``.

@@ -34,7 +34,7 @@ def instruments(names: Iterable[str]) -> Instruments:
     """
     probes = [PROBES.get(name, "probes") for name in names]
     return Instruments(
-        by_pair=tuple(probe for probe in probes if not isinstance(probe, ModelProbe | InterventionProbe)),
+        by_pair=tuple(probe for probe in probes if isinstance(probe, Probe)),
         surveyors=tuple(probe for probe in probes if isinstance(probe, ModelProbe)),
         interveners=tuple(probe for probe in probes if isinstance(probe, InterventionProbe)),
         details=tuple(probe for probe in probes if isinstance(probe, DetailProbe)),

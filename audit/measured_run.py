@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.batch_key import RunKey, run_key
-from audit.batches import Alone
 from audit.environment import describe_environment, now
+from audit.hiring import crew_of, threads_of
 from audit.instruments import Instruments
 from audit.loader import LoadedSuite
 from audit.pairs import Pair
@@ -53,15 +53,15 @@ def measure_and_write(
         StoreError: the run folder cannot be written; what was measured is kept.
     """
     from audit.runner import measure
-    from audit.survey import survey
 
     config, chosen = request.config, pairs[: request.limit]
-    environment = describe_environment(_threads())
-    others = (*probes.surveyors, *probes.interveners)
+    environment = describe_environment(threads_of(request.workers))
     planned = plan(chosen, model, config.batch_size)
+    others = (*probes.surveyors, *probes.interveners)
     key = run_key(info, config, probes.by_pair, others, environment, planned.pairs)
-    surveys = survey(model, [suite.suite for suite in request.suites], probes.surveyors, config, watcher)
-    crew = Recorded(Alone(model, planned.pairs, probes.by_pair, config), records, key.of_batch)
+    surveys = _surveys(request, probes, model, watcher)
+    measuring = crew_of(request, model, planned.pairs, probes.by_pair, environment["threads"])
+    crew = Recorded(measuring, records, key.of_batch)
     tables = measure(model, chosen, probes.by_pair, config, watcher, crew, planned)
     frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
     held_out = _held_out(request, chosen, frames, probes, model, records, key, watcher)
@@ -79,6 +79,12 @@ def measure_and_write(
         )
         write_audit(folder, audit)
     records.settle()
+
+
+def _surveys(request: Request, probes: Instruments, model: Model, watcher: Watcher) -> Surveys:
+    from audit.survey import survey
+
+    return survey(model, [suite.suite for suite in request.suites], probes.surveyors, request.config, watcher)
 
 
 def _held_out(
@@ -137,12 +143,6 @@ def _write_details(
     for probe in probes.details:
         for pair in pairs_to_show(frames["pairs"], frames["heads"], pairs, audit.heads, count):
             write_detail(folder, probe.detail(model, pair))
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
 
 
 def _suite_info(loaded: LoadedSuite, pairs: Sequence[Pair]) -> SuiteInfo:

@@ -79,6 +79,7 @@ class HeadChoice:
     next: frozenset[tuple[int, int]] | None = None
 
 
+@runtime_checkable
 class Probe(Protocol):
     """An instrument (entry points ``evenhand.probes``).
 

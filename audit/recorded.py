@@ -32,24 +32,27 @@ class Recorded:
         """Pairs of which nothing had to be measured."""
         return len(self._read - self._measured)
 
-    def measure(self, batches: Sequence[Batch]) -> Iterator[BatchResult]:
-        """Yield one result per batch, in their order; raises StoreError."""
+    def measure(self, batches: Sequence[Batch]) -> Iterator[tuple[int, BatchResult]]:
+        """Yield what is recorded, then the rest as it is measured; raises StoreError."""
         keys = [self._key_of(batch) for batch in batches]
-        found = {key for key in keys if self._records.find(key)}
-        measured = self._crew.measure(
-            [batch for batch, key in zip(batches, keys, strict=True) if key not in found]
-        )
-        for batch, key in zip(batches, keys, strict=True):
-            ids = {pair.pair_id for pair in batch.pairs}
-            if key in found:
-                self._read |= ids
-                yield decode(self._records.read(key))
+        missing = []
+        for number, (batch, key) in enumerate(zip(batches, keys, strict=True)):
+            if self._records.find(key):
+                self._read |= _ids(batch)
+                yield number, decode(self._records.read(key))
             else:
-                self._measured |= ids
-                result = next(measured)
-                content = encode(result)
-                self._records.keep(key, content, "parquet", len(ids), len(result.failures))
-                yield decode(content)
+                missing.append(number)
+        for at, result in self._crew.measure([batches[number] for number in missing]):
+            number = missing[at]
+            ids = _ids(batches[number])
+            self._measured |= ids
+            content = encode(result)
+            self._records.keep(keys[number], content, "parquet", len(ids), len(result.failures))
+            yield number, decode(content)
+
+
+def _ids(batch: Batch) -> set[str]:
+    return {pair.pair_id for pair in batch.pairs}
 
 
 class RecordedFields:

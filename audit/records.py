@@ -30,6 +30,12 @@ HEAD_MEASURES = (
     "nde",
     "nie_next",
     "nde_next",
+    "zero",
+    "mean",
+    "uniform",
+    "zero_next",
+    "mean_next",
+    "uniform_next",
 )
 
 

@@ -40,8 +40,8 @@ def redirect(
     for row in ROWS:
         leaning = (table[f"coref_a{row}"] - table[f"coref_b{row}"]) / 2
         table[f"bias{row}"] = np.where(fresh, leaning, table[f"bias{row}"]) * turn
-        for name in (f"nie{row}", f"nde{row}"):
-            table[name] = table[name] * turn
+        for effect in ("nie", "nde", "zero", "mean", "uniform"):
+            table[effect + row] *= turn
     return null, table
 
 

@@ -22,6 +22,7 @@ class Request:
         allow_pickle: accept weights that run code when loaded.
         formats: reports to render.
         resume: take what was measured before from the run folder's records.
+        workers: processes that measure, each with the model in its own memory; they share the threads.
     """
 
     suites: tuple[LoadedSuite, ...]
@@ -32,3 +33,4 @@ class Request:
     allow_pickle: bool = False
     formats: tuple[str, ...] = ("html",)
     resume: bool = True
+    workers: int = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from audit.batches import Alone, Batch, Crew
@@ -57,7 +58,8 @@ def measure(
         choices = _choices(tables, config, pairs) if stage == 2 and staged else {}
         batches = list(_batches(stage, planned.batches, staged, config, choices, failed))
         told = watcher.track(what, [batch.pairs for batch in batches])
-        for _pairs, result in zip(told, crew.measure(batches), strict=True):
+        results = dict(each for _pairs, each in zip(told, crew.measure(batches), strict=True))
+        for _number, result in sorted(results.items(), key=itemgetter(0)):
             tables.add(result.records)
             for pair_id, reason in result.failures.items():
                 failed.add(pair_id)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from audit.config import RunConfig
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
-from audit.records import AblationRecord, Array
+from audit.records import AblationRecord, Array, Record
+from probes.ablated_effects import ablated_effects
 from probes.intervention import Intervention, Kind, Place
 from probes.job import Job
 from probes.model import LoadedModel
@@ -16,10 +18,26 @@ from probes.preparation import prepare
 
 
 class AblationProbe:
-    """Sets of heads edited together, to see whether heads that were found matter (entry point ``ablation``)."""
+    """Heads that are taken out, to see whether they matter (entry point ``ablation``).
+
+    One by one in every pair, in the ways that the config names (:mod:`probes.ablated_effects`); and sets of heads
+    together, where those that were found are tried on other pairs.
+    """
 
     name = "ablation"
-    version = "1"
+    version = "2"
+    stage = 2
+
+    def wants(self, pair: Pair, config: RunConfig) -> bool:
+        """Pairs with completions, of the kinds that the causal settings name."""
+        asked = bool(config.ablation.kinds) and pair.completions is not None
+        return asked and pair.kind in config.causal.kinds
+
+    def measure(
+        self, model: LoadedModel, pairs: Sequence[Pair], config: RunConfig, heads: HeadChoice
+    ) -> Iterator[Record]:
+        """Measure pairs of one contrast; a pair that cannot be intervened on says why."""
+        return ablated_effects(model, pairs, config.ablation.kinds, heads)
 
     def ablate(
         self, model: LoadedModel, pairs: Sequence[Pair], sets: Sequence[HeadChoice]

@@ -58,6 +58,9 @@ class ObservedCall(Protocol):
     def edited(self, places: HeadRows, weights: torch.Tensor) -> Attended:
         """Attention in which single rows read along other weights ``[n, keys]``."""
 
+    def replaced(self, attended: Attended, places: HeadRows, outputs: torch.Tensor) -> Attended:
+        """What was attended, with other outputs ``[n, d]`` of single rows; raises MeasurementError."""
+
 
 @dataclass(frozen=True, slots=True)
 class AttentionCall:
@@ -127,6 +130,19 @@ class AttentionCall:
         change = weights.float() - self.picked(places)
         read = torch.einsum("nk,nkd->nd", change, value)
         output[texts, rows, heads] = (output[texts, rows, heads].float() + read).to(output.dtype)
+        return output, own
+
+    def replaced(self, attended: Attended, places: HeadRows, outputs: torch.Tensor) -> Attended:
+        """Put other outputs in the place of single rows'.
+
+        Args:
+            attended: what another method gave.
+            places: the rows.
+            outputs: ``[n, d]``, before the output projection.
+        """
+        output, own = attended
+        texts, heads, rows = places
+        output[texts, rows, heads] = outputs.to(output)
         return output, own
 
     def rows(self, rows: torch.Tensor | None) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,19 +10,10 @@ from audit.config import RunConfig
 from audit.effects import natural_indirect_effect, total_effect
 from audit.pairs import Pair
 from audit.protocols import HeadChoice
-from audit.records import HeadRecord, OutputRecord, Record, Stream
-from probes.job import Job
+from audit.records import HeadRecord, Record
 from probes.model import LoadedModel
 from probes.preparation import Work, prepare
-from probes.rows import why_no_row
-from probes.scopes import Head, heads_of, single_heads, whole_scopes
-
-_SAME_ROW = "the pronoun's row is the predicting row"
-_OTHER_STREAM = {
-    "encoder": "the row that predicts the answer's first word is the cross-attention's",
-    "cross": "cross-attention is read from the row that predicts the first word of the answer",
-}
-_PARTIAL = "some layers have no attention by token, so that not all attention can be exchanged"
+from probes.read_heads import ReadHeads
 
 
 def _effects(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,68 +61,11 @@ class CausalProbe:
 
 def _measured(model: LoadedModel, work: Work, heads: HeadChoice, arm: str) -> Iterator[Record]:
     """Effects of the chosen heads in jobs of one shape; with all heads chosen of layers and model, too."""
-    job = work.jobs[0]
-    whole = whole_scopes(model, job) if heads.pronoun is None else {}
-    pronoun, following = heads_of(model, job.pronoun.stream, heads.pronoun), _following(model, job, heads)
-    single, after = single_heads(pronoun, job.pronoun), []
-    if job.following is not None:
-        after = single_heads(following, job.following)
-    nie, nde = _effects(work.engine.log_odds(work.jobs, [*single, *whole.values(), *after]))
-    for number, each in enumerate(work.jobs):
-        if each.unchanged:  # a row that is exchanged with itself; a larger batch may still round
+    read = ReadHeads(model, work.jobs[0], heads)
+    nie, nde = _effects(work.engine.log_odds(work.jobs, read.edits))
+    for number, job in enumerate(work.jobs):
+        if job.unchanged:  # a row that is exchanged with itself; a larger batch may still round
             nie[:, number] = nde[:, number] = 0
-    own, scopes, late = np.split(np.arange(len(nie)), [len(single), len(single) + len(whole)])
-    for number, each in enumerate(work.jobs):
-        by_row = {
-            "": (job.pronoun.stream, pronoun, own),
-            "_next": (job.following.stream if job.following else model.stream, following, late),
-        }
-        yield from _head_records(model, each, by_row, {"nie": nie[:, number], "nde": nde[:, number]})
-        for name, values in (("nie", nie), ("nde", nde)):
-            for scope, at in zip(whole, scopes.tolist(), strict=True):
-                yield OutputRecord(each.name, arm, f"{name}_{scope}", float(values[at, number]))
-            if whole and "model" not in whole:
-                yield OutputRecord(each.name, arm, f"{name}_model", None, reason=_PARTIAL)
-
-
-def _why_no_following(model: LoadedModel, job: Job) -> str | None:
-    """Why no row but the pronoun's predicts the answer."""
-    if job.following is None:
-        return why_no_row(model)
-    same = job.following.stream == job.pronoun.stream
-    return _SAME_ROW if same and job.following.rows[0] in job.pronoun.rows else None
-
-
-def _following(model: LoadedModel, job: Job, heads: HeadChoice) -> list[Head]:
-    if job.following is None or _why_no_following(model, job):
-        return []
-    return heads_of(model, job.following.stream, heads.next)
-
-
-_ByRow = dict[str, tuple[Stream, list[Head], np.ndarray]]
-
-
-def _head_records(
-    model: LoadedModel, job: Job, by_row: _ByRow, effects: dict[str, np.ndarray]
-) -> Iterator[HeadRecord]:
-    """One record per stream, each with the rows that it has."""
-    reason = _why_no_following(model, job)
-    for stream in dict.fromkeys(stream for stream, _, _ in by_row.values()):
-        measures, reasons = {}, {}
-        for suffix, (of, heads, at) in by_row.items():
-            if of != stream:
-                reasons[f"nie{suffix}"] = _OTHER_STREAM[stream]
-            elif suffix and reason:
-                reasons[f"nie{suffix}"] = reason
-            else:
-                for name, values in effects.items():
-                    measures[name + suffix] = _table(model, stream, heads, values[at])
-        yield HeadRecord(job.name, stream, measures, reasons)
-
-
-def _table(model: LoadedModel, stream: Stream, heads: Sequence[Head], values: np.ndarray) -> np.ndarray:
-    """``[layers, heads]``; NaN where a head was not measured."""
-    table = np.full((model.anatomy.layers[stream], model.anatomy.heads[stream]), math.nan)
-    for place, value in zip(heads, values, strict=True):
-        table[place] = value
-    return table
+        effects = {"nie": nie[:, number], "nde": nde[:, number]}
+        yield from read.records(job, effects, explained=("nie",))
+        yield from read.outputs(job, arm, effects, "exchanged")

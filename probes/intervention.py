@@ -10,7 +10,7 @@ import torch
 from audit.records import Stream
 
 #: What takes the place of a head's attention row: the other text's row of the unedited pass; the mean of
-#: both texts' rows; every visible token alike; nothing; or, for the head's output, its mean over a suite.
+#: both texts' rows; every visible token alike; nothing; or, for the head's output, a mean that is given.
 Kind = Literal["exchange", "arms-mean", "uniform", "zero", "mean"]
 
 

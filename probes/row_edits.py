@@ -34,10 +34,13 @@ class RowEdits:
         self._edits: dict[tuple[Stream, int], dict[Kind, list[_Edit]]] = defaultdict(
             lambda: defaultdict(list)
         )
+        self._means: dict[tuple[Stream, int], list[torch.Tensor]] = defaultdict(list)
         for copy, intervention in enumerate(interventions, 1):
-            for layer, head, rows, stream in intervention.places:
-                edits = self._edits[stream, layer][intervention.kind]
-                edits += [(copy, head, row) for row in rows]
+            for place in intervention.places:
+                edits = self._edits[place.stream, place.layer][intervention.kind]
+                edits += [(copy, place.head, row) for row in place.rows]
+                if intervention.kind == "mean":
+                    self._means[place.stream, place.layer] += [intervention.means[place]] * len(place.rows)
         self._counts: Counter[torch.nn.Module] = Counter()
         self._done: set[tuple[Stream, int]] = set()
 
@@ -57,11 +60,17 @@ class RowEdits:
                 f"rows of {place.stream} layer {place.layer} cannot be edited text by text"
             )
         self._done.add((place.stream, place.layer))
-        found = [self._edited(call, kind, edits) for kind, edits in kinds.items() if edits]
+        found = {kind: self._edited(call, kind, edits) for kind, edits in kinds.items() if edits}
         if not found:
             return call.attend()
-        places = HeadRows(*(torch.cat(part) for part in zip(*(places for places, _ in found), strict=True)))
-        return call.edited(places, torch.cat([weights for _, weights in found]))
+        parts = zip(*(places for places, _ in found.values()), strict=True)
+        places = HeadRows(*(torch.cat(part) for part in parts))
+        attended = call.edited(places, torch.cat([weights for _, weights in found.values()]))
+        if "mean" in found:
+            means = torch.stack(self._means[place.stream, place.layer])
+            outputs = means.repeat_interleave(len(self._partner), 0)
+            attended = call.replaced(attended, found["mean"][0], outputs)
+        return attended
 
     def check(self) -> None:
         """Make sure that every edit was made.
@@ -92,12 +101,8 @@ class RowEdits:
                 return places, (call.picked(places) + theirs) / 2
             case "uniform":
                 return places, _uniform(call, HeadRows(own.repeat(len(edits)), heads, rows))
-            case "zero":
+            case "zero" | "mean":
                 return places, torch.zeros(len(rows), call.shape[3], device=device)
-            case "mean":
-                raise MeasurementError(
-                    "outputs of heads cannot be set in whole passes; expected another kind"
-                )
 
 
 def _uniform(call: ObservedCall, places: HeadRows) -> torch.Tensor:

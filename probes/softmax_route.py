@@ -16,6 +16,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedModel
 
+from audit.errors import MeasurementError
 from probes.attention_call import Attended, HeadRows, rows_of
 from probes.route import watching
 
@@ -79,6 +80,14 @@ class SoftmaxCall:
         edited = self.weights.clone()
         edited[places] = weights.to(edited.dtype)
         return edited, None
+
+    def replaced(self, attended: Attended, places: HeadRows, outputs: torch.Tensor) -> Attended:
+        """Refuse: outputs are not seen at the softmax.
+
+        Raises:
+            MeasurementError: always.
+        """
+        raise MeasurementError("outputs of heads cannot be set: this family bypasses the attention interface")
 
 
 class _Watch(TorchFunctionMode):

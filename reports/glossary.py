@@ -48,6 +48,13 @@ GLOSSARY: Final = (
         "Attention alone explains no answer, so no head is called biased without it.",
     ),
     Term(
+        "ablation",
+        "Ablation",
+        "Heads are taken out in both texts: they give nothing, or what they give on average on neutral text, or look "
+        "at every word alike. What is told is the fall of the total effect, in nats; where it has the effect's own "
+        "sign, the heads carried that much of it.",
+    ),
+    Term(
         "te",
         "Total effect",
         "How much more the model favours the stereotyped completion when the swapped word is changed: the "

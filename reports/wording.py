@@ -63,6 +63,26 @@ MEASURES: Final[dict[str, Measure]] = {
         "What is left of the total effect when all attention rows stay as they were.",
         signed=True,
     ),
+    "zero_model": Measure(
+        "Fall of the total effect without attention",
+        "nats",
+        "What the total effect loses when no head gives anything, from the swapped word on; with the effect's sign, "
+        "attention carried that much of it.",
+        signed=True,
+    ),
+    "mean_model": Measure(
+        "Fall of the total effect with average attention",
+        "nats",
+        "What the total effect loses when every head gives, from the swapped word on, what it gives on average on "
+        "neutral text.",
+        signed=True,
+    ),
+    "uniform_model": Measure(
+        "Fall of the total effect with even attention",
+        "nats",
+        "What the total effect loses when every head looks, from the swapped word on, at all words alike.",
+        signed=True,
+    ),
     "total_effect_ratio": Measure(
         "Total effect as a ratio",
         "",

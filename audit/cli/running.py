@@ -48,6 +48,7 @@ def run(
     detail: Annotated[int | None, typer.Option(help="Pairs whose attention is kept for the report.")] = None,
     allow_pickle: AllowPickle = False,
     resume: Resume = True,
+    workers: Annotated[int, typer.Option(help="Processes that measure, each with its own model.")] = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> int:
@@ -61,8 +62,9 @@ def run(
     from audit.progress import Watcher
     from audit.request import Request
 
-    if limit is not None and limit < 1:
-        raise InputError.single(f"out of range (got {limit}); expected at least 1", path="--limit")
+    for name, given in (("--limit", limit), ("--workers", workers)):
+        if given is not None and given < 1:
+            raise InputError.single(f"out of range (got {given}); expected at least 1", path=name)
     changes = {
         "probes": _names(probes) if probes is not None else None,
         "dtype": dtype,
@@ -79,6 +81,7 @@ def run(
         limit=limit,
         allow_pickle=allow_pickle,
         resume=resume,
+        workers=workers,
     )
     return _tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
 
@@ -139,20 +142,23 @@ def _changed(config: str, changes: dict[str, Any]) -> RunConfig:
     loaded, document = load_config(config)
     given = {name: value for name, value in changes.items() if value is not None}
     _check_probes(given.get("probes", ()), "--probes")
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
     if "probes" not in given:
         _check_probes(loaded.probes, document)
+    elif "ablation" not in given["probes"]:
+        given["ablation"] = {**loaded.ablation.model_dump(), "kinds": ()}
     try:
         return RunConfig.model_validate({**loaded.model_dump(), **given})
     except ValidationError as error:
-        raise InputError(
-            Fault(
-                "",
-                0,
-                f"--{str(fault['loc'][0]).replace('_', '-')}",
-                f"{fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r})",
-            )
-            for fault in error.errors()
-        ) from error
+        faults = []
+        for fault in error.errors():
+            told = fault["msg"].removeprefix("Value error, ")
+            if fault["loc"]:
+                option = f"--{str(fault['loc'][0]).replace('_', '-')}"
+                faults.append(Fault("", 0, option, f"{told} (got {fault['input']!r})"))
+            else:  # options that do not go together
+                faults.append(Fault("", 0, options, told))
+        raise InputError(faults) from error
 
 
 def _names(listed: str) -> tuple[str, ...]:

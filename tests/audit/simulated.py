@@ -23,7 +23,10 @@ Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 TEMPLATE_SHARE, ITEM_SHARE = 0.1, 0.4
 GROUPS = {"she": "female", "he": "male", "they": "neutral"}
-SIGNED = ("bias", "bias_next", "nie", "nde", "nie_next", "nde_next")
+SIGNED = (
+    *("bias", "bias_next", "nie", "nde", "nie_next", "nde_next"),
+    *("zero", "mean", "uniform", "zero_next", "mean_next", "uniform_next"),
+)
 DIVERGENCES = ("jsd", "total_variation", "value_weighted")
 
 
@@ -144,6 +147,7 @@ def head_columns(
         columns["coref_a" + end], columns["coref_b" + end] = level + bias, level - bias
         columns["bias" + end] = bias if directed else np.full((pairs, heads), np.nan)
         columns["nie" + end], columns["nde" + end] = nie, 0.3 - nie
+        columns |= {kind + end: nie for kind in ("zero", "mean", "uniform")}
     for name in (*DIVERGENCES, "mass_a", "mass_b"):
         columns[name] = rng.uniform(0.3, 0.7, (pairs, heads))
     return columns

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +40,11 @@ class Crew:
     handed: list[str] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
 
-    def measure(self, batches: Sequence[Batch]) -> Iterator[BatchResult]:
+    def measure(self, batches: Sequence[Batch]) -> Iterator[tuple[int, BatchResult]]:
         self.handed += [key_of(batch) for batch in batches]
-        for batch in batches:
+        for number, batch in enumerate(batches):
             self.begun.append(key_of(batch))
-            yield result_of(batch)
+            yield number, result_of(batch)
 
 
 def opened(folder: Path) -> RunRecords:
@@ -53,12 +54,12 @@ def opened(folder: Path) -> RunRecords:
         return records
 
 
-def told(results: Sequence[BatchResult]) -> str:
-    return "\n".join(map(repr, results))
+def told(results: Iterable[tuple[int, BatchResult]]) -> str:
+    return "\n".join(repr(result) for _, result in sorted(results, key=itemgetter(0)))
 
 
 KEYS = [key_of(batch) for batch in BATCHES]
-WANTED = told([result_of(batch) for batch in BATCHES])
+WANTED = told(enumerate(map(result_of, BATCHES)))
 
 
 def test_everything_is_measured_once(tmp_path: Path) -> None:
@@ -71,13 +72,14 @@ def test_everything_is_measured_once(tmp_path: Path) -> None:
     assert (second.begun, again.pairs_read) == ([], 8)
 
 
-def test_what_is_missing_is_handed_over_at_once_and_comes_in_its_place(tmp_path: Path) -> None:
+def test_what_is_recorded_comes_first_and_what_is_missing_is_handed_over_at_once(tmp_path: Path) -> None:
     some = [BATCHES[1], BATCHES[3]]
     list(Recorded(Crew(), opened(tmp_path), key_of).measure(some))
     crew = Crew()
     recorded = Recorded(crew, opened(tmp_path), key_of)
     found = recorded.measure(BATCHES)
-    results = [next(found)]
+    results = [next(found) for _ in range(3)]
+    assert [number for number, _ in results] == [1, 3, 0]
     assert (crew.handed, crew.begun) == ([KEYS[0], KEYS[2]], [KEYS[0]])
     results += found
     assert told(results) == WANTED

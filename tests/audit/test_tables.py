@@ -29,6 +29,7 @@ HEAD_COLUMNS = [
     *("suite", "pair_id", "stream", "layer", "head"),
     *("jsd", "total_variation", "value_weighted", "coref_a", "coref_b", "coref_a_next", "coref_b_next"),
     *("mass_a", "mass_b", "bias", "bias_next", "nie", "nde", "nie_next", "nde_next"),
+    *("zero", "mean", "uniform", "zero_next", "mean_next", "uniform_next"),
 ]
 WHOLE_NUMBERS = {"source_row", "order", "line", "layer", "head"}
 

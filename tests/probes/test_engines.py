@@ -162,8 +162,11 @@ def test_what_cannot_be_edited_is_an_error(cases: Callable[[str], Case]) -> None
     job, engine = job_of(case, pair(case)), WholePasses(case.model)
     with pytest.raises(MeasurementError, match="self layer 7 has no attention that could be edited"):
         engine.log_odds([job], [Intervention((Place(7, 0, (1,)),))])
-    with pytest.raises(MeasurementError, match="outputs of heads cannot be set in whole passes"):
-        engine.log_odds([job], [Intervention((Place(0, 0, (1,)),), "mean")])
+    bloom, place = cases("bloom"), Place(0, 0, (1,))
+    with pytest.raises(MeasurementError, match="outputs of heads cannot be set: this family bypasses the"):
+        WholePasses(bloom.model).log_odds(
+            [job_of(bloom, pair(bloom))], [Intervention((place,), "mean", {place: torch.zeros(8)})]
+        )
     with torch.no_grad():
         case.model.net.cls.predictions.bias[0] = math.nan
     try:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from probes.continuation import Continuation
 from probes.model import LoadedModel
 from probes.precision import float64_blocks
-from probes.scoring import Continuation, log_likelihoods
+from probes.scoring import log_likelihoods
 from tests.probes import tiny
 
 FAMILIES = [*tiny.DECODERS]
@@ -99,19 +100,3 @@ def test_batch_and_threads_change_nothing() -> None:
     together = log_likelihoods(tiny.decoder(), wanted)
     alone = [log_likelihoods(tiny.decoder(), [one])[0] for one in wanted]
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
-
-
-def test_what_reads_the_same_tokens_shares_a_pass_and_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from probes import scoring
-
-    model, passes = tiny.decoder(), []
-    right = scoring.run
-    monkeypatch.setattr(
-        scoring, "run", lambda *given, **more: passes.append(given[1]) or right(*given, **more)
-    )
-    wanted = [Continuation((3, 4), (5,)), Continuation((3, 4), (6,)), Continuation((3, 4), (5, 6))]
-    first = log_likelihoods(model, wanted)
-    assert [len(sequences) for sequences in passes] == [2]
-    assert log_likelihoods(model, [wanted[2], wanted[0]]) == [first[2], first[0]]
-    assert [len(sequences) for sequences in passes] == [2, 0]
-    assert first[2] - first[0] < 0

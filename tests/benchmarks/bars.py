@@ -1,0 +1,150 @@
+"""What was asked of every comparison before it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.benchmarks.timing import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row of the table.
+
+    Args:
+        part: whose figures tell.
+        work: what is done.
+        against: by what other way.
+        figure: where it is found in the part's figures.
+        side: whether more or less is better.
+        bound: what was asked.
+        unit: behind both numbers.
+    """
+
+    part: str
+    work: str
+    against: str
+    figure: tuple[str, ...]
+    side: Literal["≥", "≤"]
+    bound: float
+    unit: str = ""
+
+    def found(self, every: Mapping[str, Row]) -> Row | None:
+        """Median, least and most; None where the part was not run, or found nothing of the kind."""
+        here: object = every.get(self.part, {}).get("figures")
+        for name in self.figure:
+            here = here.get(name) if isinstance(here, Mapping) else None
+        if here is None or isinstance(here, Mapping):
+            return None if here is None else dict(here)
+        return {"median": here}
+
+    def holds(self, median: float) -> bool:
+        """Whether the figure is what was asked, or better."""
+        return median >= self.bound if self.side == "≥" else median <= self.bound
+
+
+_LM_EVAL = "lm-eval, its best batch size"
+_PLAIN = "a plain SDPA forward of the same batches"
+_OF_ALL_HEADS = "NIE of all heads of a pair"
+
+BARS = (
+    Bar("crows", "CrowS-Pairs, float32", _LM_EVAL, ("float32", "times as fast"), "≥", 1.3, " ×"),
+    Bar("crows", "CrowS-Pairs, bf16", _LM_EVAL, ("bfloat16", "times as fast"), "≥", 3, " ×"),
+    Bar(
+        "crows",
+        "CrowS-Pairs, bf16: preferences that flip",
+        "evenhand in float32",
+        ("bfloat16", "evenhand", "preferences flipped"),
+        "≤",
+        0.015,
+    ),
+    Bar("winogender", "Winogender, float32", _LM_EVAL, ("float32", "times as fast"), "≥", 2.5, " ×"),
+    Bar("winogender", "Winogender, bf16", _LM_EVAL, ("bfloat16", "times as fast"), "≥", 6, " ×"),
+    Bar(
+        "rows",
+        "attention rows of the quickstart",
+        "BertViz's way: eager, one prompt at a time",
+        ("rows, times as fast as BertViz's way",),
+        "≥",
+        8,
+        " ×",
+    ),
+    Bar("rows", "the same, its time", _PLAIN, ("rows, times of a plain SDPA forward",), "≤", 1.1, " ×"),
+    Bar(
+        "rows",
+        "the same, memory above it at 4 × 512 tokens",
+        _PLAIN,
+        ("peak memory at 4 × 512 tokens (MiB)", "rows above plain"),
+        "≤",
+        50,
+        " MiB",
+    ),
+    Bar(
+        "nie",
+        _OF_ALL_HEADS,
+        "one forward per head (the published way)",
+        ("times as fast as one forward per head",),
+        "≥",
+        60,
+        " ×",
+    ),
+    Bar(
+        "nie",
+        "the same, largest difference (nats)",
+        "one forward per head",
+        ("largest difference, one forward per head (nats)",),
+        "≤",
+        1e-4,
+    ),
+    Bar(
+        "nie",
+        _OF_ALL_HEADS,
+        "TransformerLens' pattern patching of every head",
+        ("times as fast as TransformerLens",),
+        "≥",
+        15,
+        " ×",
+    ),
+    Bar(
+        "flops",
+        "floating-point work of the likelihood run, float32",
+        "torch's best matrix product of the model's shapes",
+        ("float32", "share of the best product"),
+        "≥",
+        0.7,
+    ),
+    Bar("flops", "the same, bf16", "the same", ("bfloat16", "share of the best product"), "≥", 0.4),
+    Bar(
+        "scaling",
+        "10,000 pairs: time exponent",
+        "1,000 pairs",
+        ("time exponent, start-up excluded",),
+        "≤",
+        1.05,
+    ),
+    Bar("scaling", "10,000 pairs: peak memory", "1,000 pairs", ("peak memory, times",), "≤", 1.1, " ×"),
+    Bar(
+        "workers", "2 workers of one thread", "1 worker", ("times as fast, 2 workers, local",), "≥", 1.7, " ×"
+    ),
+    Bar("workers", "the same over Ray", "1 worker", ("times as fast, 2 workers, ray",), "≥", 1.7, " ×"),
+    Bar(
+        "statistics",
+        "1,024 heads × 5,000 pairs, 204,800 flips: seconds",
+        "–",
+        ("together", "seconds"),
+        "≤",
+        20,
+        " s",
+    ),
+    Bar(
+        "statistics",
+        "the same: peak memory",
+        "–",
+        ("together", "peak memory (MiB)"),
+        "≤",
+        1024,
+        " MiB",
+    ),
+)

@@ -1,0 +1,173 @@
+"""Attention rows of the quickstart: against BertViz's way, and against a forward that captures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+
+from audit.config import RunConfig
+from audit.pairs import Pair, Text
+from audit.planning import plan
+from audit.protocols import HeadChoice
+from audit.records import Record
+from probes.attention import AttentionProbe
+from probes.load import load
+from probes.model import LoadedModel
+from probes.reading import TextReading, read
+from tests.benchmarks.demo import demo_folder, forget
+from tests.benchmarks.fresh import Cost, cost_of, in_fresh_process
+from tests.benchmarks.ledger import write_figures
+from tests.benchmarks.peer import Peer
+from tests.benchmarks.suites import quickstart
+from tests.benchmarks.timing import PORTIONS, Row, clocked, interleaved
+
+PROBE, ROWS = "evenhand, probe", "evenhand, rows alone"
+BERTVIZ, PLAIN = "BertViz's way", "plain SDPA forward"
+_CONFIG = RunConfig(probes=("attention",))
+#: Long texts whose peak memory is compared.
+_TEXTS, _TOKENS = 4, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some of the batches that a run plans, and what they make the network read."""
+
+    batches: Sequence[tuple[Pair, ...]]
+    inputs: Sequence[dict[str, Any]]
+
+    def texts(self) -> list[str]:
+        """Every text once."""
+        return list(
+            dict.fromkeys(text.text for batch in self.batches for pair in batch for text in (pair.a, pair.b))
+        )
+
+
+def run_rows() -> None:
+    """A fifth of the batches in every round."""
+    model, stock = load("demo"), _stock()
+    batches = plan(quickstart(), model, None).batches
+    portions = [_recorded(model, batches[first::PORTIONS]) for first in range(PORTIONS)]
+    parts = [[model.encode(text).ids for text in portion.texts()] for portion in portions]
+
+    def portion(number: int) -> Portion:
+        return portions[number % PORTIONS]
+
+    with Peer("bertviz_rows", model=str(demo_folder()), parts=parts) as peer:
+        timed = interleaved(
+            {
+                PROBE: clocked(lambda n: _probe(model, portion(n)), before=lambda: forget(model)),
+                ROWS: clocked(lambda n: _rows(model, portion(n)), before=lambda: forget(model)),
+                PLAIN: clocked(lambda n: _plain(stock, portion(n))),
+                BERTVIZ: lambda n: peer.run(part=n % PORTIONS),
+            }
+        )
+        peers = peer.versions
+    off = [_off(*found) for found in zip(timed.numbers[ROWS], timed.numbers[BERTVIZ], strict=True)]
+    figures: Row = {
+        "texts": sum(map(len, parts)),
+        "seconds a round": timed.spread(),
+        "rows, times as fast as BertViz's way": timed.ratio(BERTVIZ, ROWS),
+        "probe, times as fast as BertViz's way": timed.ratio(BERTVIZ, PROBE),
+        "rows, times of a plain SDPA forward": timed.ratio(ROWS, PLAIN),
+        "probe, times of a plain SDPA forward": timed.ratio(PROBE, PLAIN),
+        "largest difference of a weight": float(f"{max(off):.2g}"),
+        f"peak memory at {_TEXTS} × {_TOKENS} tokens (MiB)": _peaks(),
+    }
+    write_figures("rows", figures, peers)
+
+
+def _stock() -> Any:
+    return AutoModelForCausalLM.from_pretrained(demo_folder(), attn_implementation="sdpa").eval()
+
+
+def _recorded(model: LoadedModel, batches: Sequence[tuple[Pair, ...]]) -> Portion:
+    """Batches of pairs with the batches of tokens that they become."""
+    seen: list[dict[str, Any]] = []
+
+    def record(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        seen.append({name: kwargs.get(name) for name in ("input_ids", "attention_mask")})
+
+    handle = model.net.base_model.register_forward_pre_hook(record, with_kwargs=True)
+    portion = Portion(batches, seen)
+    _rows(model, portion)
+    handle.remove()
+    read_tokens = sum(each["input_ids"].numel() for each in seen)
+    if read_tokens < sum(len(model.encode(text).ids) for text in portion.texts()):
+        raise RuntimeError(
+            "the attention probe no longer reads whole texts; the plain forward must say which"
+        )
+    return portion
+
+
+def _probe(model: LoadedModel, portion: Portion) -> list[Record]:
+    """What a run does with the attention probe."""
+    probe, heads = AttentionProbe(), HeadChoice()
+    return [record for batch in portion.batches for record in probe.measure(model, batch, _CONFIG, heads)]
+
+
+def _rows(model: LoadedModel, portion: Portion) -> TextReading:
+    """All rows that the probe compares; returns the first text's."""
+    readings: list[Mapping[str, TextReading]] = [
+        read(model, batch, rows=True, completions=False).texts for batch in portion.batches
+    ]
+    return readings[0][portion.batches[0][0].a.text]
+
+
+@torch.no_grad()
+def _plain(stock: Any, portion: Portion) -> None:
+    for inputs in portion.inputs:
+        stock.base_model(**inputs, use_cache=False)
+
+
+def _off(ours: TextReading, theirs: Sequence[float]) -> float:
+    """Difference of the first text's last row."""
+    weights = ours.weights
+    if weights is None or ours.rows[-1] != weights.shape[-1] - 1:
+        raise RuntimeError("the last row of the text was not captured")
+    return float(np.abs(weights[:, :, -1].ravel() - np.array(theirs)).max())
+
+
+def _peaks() -> Row:
+    rows, plain = (in_fresh_process(work) for work in (_rows_cost, _plain_cost))
+    return {
+        "rows": round(rows.peak),
+        "plain": round(plain.peak),
+        "rows, above the loaded model": round(rows.above),
+        "plain, above the loaded model": round(plain.above),
+        "rows above plain": round(rows.peak - plain.peak),
+    }
+
+
+def _rows_cost() -> Cost:
+    model = load("demo")
+    list(AttentionProbe().measure(model, quickstart()[:1], _CONFIG, HeadChoice()))
+    pairs = _long_pairs(model)
+    return cost_of(lambda: list(AttentionProbe().measure(model, pairs, _CONFIG, HeadChoice())))
+
+
+def _plain_cost() -> Cost:
+    """With evenhand loaded as well, so that both processes hold the same libraries and one model."""
+    model = load("demo")
+    pairs = _long_pairs(model)
+    ids = torch.tensor([model.encode(text.text).ids for pair in pairs for text in (pair.a, pair.b)])
+    del model
+    stock = _stock()
+    with torch.no_grad():
+        stock.base_model(input_ids=ids[:, :16], use_cache=False)
+        return cost_of(lambda: stock.base_model(input_ids=ids, use_cache=False))
+
+
+def _long_pairs(model: LoadedModel) -> list[Pair]:
+    """Pairs of the quickstart whose texts go on to the length that is compared."""
+
+    def lengthened(text: Text) -> Text:
+        missing = _TOKENS - len(model.encode(text.text).ids)
+        return replace(text, text=text.text + " very" * missing)
+
+    chosen = quickstart(lambda pair: pair.kind == "treatment")[: _TEXTS // 2]
+    return [replace(pair, a=lengthened(pair.a), b=lengthened(pair.b), completions=None) for pair in chosen]
