@@ -13,6 +13,7 @@ from typing import Any
 from audit.agreement import RULES
 from audit.batches import Batch
 from audit.config import RunConfig
+from audit.loader import ROOT
 from audit.pairs import Pair
 from audit.protocols import InterventionProbe, PreparedProbe, Probe
 from audit.results import ModelInfo
@@ -108,8 +109,11 @@ def _plain(value: object) -> object:
 
 
 def _source(parts: Sequence[object]) -> str:
-    """Digest of the code that measures: versions stay as they are while somebody works on a checkout."""
-    files = {*Path(__file__).parent.glob("*.py")}
+    """Digest of the code that measures, and of the neutral texts beside it.
+
+    Versions stay as they are while somebody works on a checkout.
+    """
+    files = {*Path(__file__).parent.glob("*.py"), *(ROOT / "suites" / "texts").glob("*.yaml")}
     for part in parts:
         try:
             file = Path(inspect.getfile(type(part)))

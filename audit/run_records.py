@@ -85,16 +85,21 @@ class RunRecords:
     @property
     def digest(self) -> str:
         """SHA-256 of the ledger as :meth:`settle` leaves it."""
-        return hashlib.sha256(text_of(self._used.values())).hexdigest()
+        return hashlib.sha256(text_of(self._used_entries)).hexdigest()
+
+    @property
+    def _used_entries(self) -> list[Entry]:
+        """Sorted, so that the ledger tells nothing of who measured what when."""
+        return [self._used[key] for key in sorted(self._used)]
 
     def settle(self) -> None:
-        """Keep only what this run used, in the order of its use; call it when the run is finished.
+        """Keep only what this run used, sorted by key; call it when the run is finished.
 
         Raises:
             StoreError: the ledger cannot be written; it is then as it was.
         """
         try:
-            rewrite(self._folder / LEDGER, self._used.values())
+            rewrite(self._folder / LEDGER, self._used_entries)
         except OSError as error:
             raise StoreError(f"{self._folder}: cannot be written ({error.strerror or error})") from error
         _sweep(self._folder, {entry.file for entry in self._used.values()})

@@ -73,6 +73,11 @@ DIFFERENT: dict[str, Callable[[], str]] = {
     "batch size": lambda: key(config=changed(batch_size=4)),
     "generation": lambda: key(config=changed(generation=GenerationSettings(max_new_tokens=4))),
     "kinds": lambda: key(config=changed(causal=CausalSettings(kinds=("treatment", "control")))),
+    "kinds of ablation": lambda: key(
+        config=changed(
+            probes=(*CONFIG.probes, "ablation"), ablation=AblationSettings(kinds=("zero",)).model_dump()
+        )
+    ),
     "probe version": lambda: key(probes=(Instrument(version="2"), Instrument("causal", "1", 2))),
     "probe name": lambda: key(probes=(Instrument("masked"), Instrument("causal", "1", 2))),
     "probes": lambda: key(probes=(Instrument(),)),

@@ -62,7 +62,7 @@ def test_without_resuming_nothing_is_used_and_nothing_lost(out: Path) -> None:
     assert found(out) == ["anew", "one", None, None]
 
 
-def test_a_finished_run_keeps_only_what_it_used_in_order(out: Path) -> None:
+def test_a_finished_run_keeps_only_what_it_used_in_an_order_of_its_own(out: Path) -> None:
     with opened(out) as records:
         records.keep(KEYS[2], b"two", "parquet", 8)
         assert records.find(KEYS[0])
@@ -73,7 +73,7 @@ def test_a_finished_run_keeps_only_what_it_used_in_order(out: Path) -> None:
     import hashlib
 
     assert hashlib.sha256(ledger).hexdigest() == digest
-    assert [json.loads(line)["key"] for line in ledger.splitlines()] == [KEYS[2], KEYS[0]]
+    assert [json.loads(line)["key"] for line in ledger.splitlines()] == [KEYS[0], KEYS[2]]
     assert found(out) == ["zero", None, "two", None]
     assert len(listing(out / "records")) == 4
 
