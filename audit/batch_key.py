@@ -13,6 +13,7 @@ from typing import Any
 from audit.agreement import RULES
 from audit.batches import Batch
 from audit.config import RunConfig
+from audit.loader import ROOT
 from audit.pairs import Pair
 from audit.protocols import InterventionProbe, PreparedProbe, Probe
 from audit.results import ModelInfo
@@ -108,7 +109,7 @@ def _plain(value: object) -> object:
 
 
 def _source(parts: Sequence[object]) -> str:
-    """Digest of the code that measures: versions stay as they are while somebody works on a checkout."""
+    """Digest of the code that measures and of the neutral texts: versions stay while a checkout is worked on."""
     files = {*Path(__file__).parent.glob("*.py")}
     for part in parts:
         try:
@@ -116,6 +117,7 @@ def _source(parts: Sequence[object]) -> str:
         except (TypeError, OSError):  # a class of an interactive session has no file
             continue
         files |= {*file.parent.glob("*.py")} if "." in type(part).__module__ else {file}
+    files |= {*(ROOT / "suites" / "texts").glob("*.yaml")}
     told = sorted(
         (file.parent.name, file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files
     )
