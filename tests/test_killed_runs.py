@@ -15,7 +15,7 @@ from tests.folders import listing
 from tests.noted_command import start_noted
 from tests.tiny_suite import write_suite
 
-BATCH = 8
+BATCH = 5
 
 
 class Runs:
@@ -54,7 +54,7 @@ class Runs:
     def kill(self, out: str, moment: random.Random) -> bool:
         """Kill the run a moment after it began a batch chosen at random, or while it ends; whether it was alive."""
         seen = len(self.batches(out))
-        wanted = seen + moment.randint(0, 8)
+        wanted = seen + moment.randint(0, 16)
         child = self.start(out)
         while child.is_alive() and len(self.batches(out)) < wanted:
             time.sleep(0.002)
