@@ -109,17 +109,15 @@ def _plain(value: object) -> object:
 
 
 def _source(parts: Sequence[object]) -> str:
-    """Digest of the code that measures, and of the neutral texts beside it.
-
-    Versions stay as they are while somebody works on a checkout.
-    """
-    files = {*Path(__file__).parent.glob("*.py"), *(ROOT / "suites" / "texts").glob("*.yaml")}
+    """Digest of the code that measures and of the neutral texts: versions stay while a checkout is worked on."""
+    files = {*Path(__file__).parent.glob("*.py")}
     for part in parts:
         try:
             file = Path(inspect.getfile(type(part)))
         except (TypeError, OSError):  # a class of an interactive session has no file
             continue
         files |= {*file.parent.glob("*.py")} if "." in type(part).__module__ else {file}
+    files |= {*(ROOT / "suites" / "texts").glob("*.yaml")}
     told = sorted(
         (file.parent.name, file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files
     )

@@ -11,7 +11,7 @@ import pytest
 
 from audit.batch_key import RunKey, run_key
 from audit.batches import Batch
-from audit.config import AblationSettings, CausalSettings, Check, GenerationSettings, RunConfig
+from audit.config import AblationKind, AblationSettings, CausalSettings, Check, GenerationSettings, RunConfig
 from audit.protocols import HeadChoice
 from audit.results import SelfTestStep
 from tests.audit.fakes import pair
@@ -48,6 +48,11 @@ def changed(**fields: Any) -> RunConfig:
     return RunConfig.model_validate({**CONFIG.model_dump(), **fields})
 
 
+def ablating(*kinds: AblationKind) -> RunConfig:
+    """The probes of a key are those that are given, not the config's."""
+    return changed(probes=("attention", "ablation"), ablation=AblationSettings(kinds=kinds))
+
+
 def versions(name: str) -> dict[str, Any]:
     return {**ENVIRONMENT, "versions": {**ENVIRONMENT["versions"], name: "2"}}  # type: ignore[dict-item]
 
@@ -73,11 +78,8 @@ DIFFERENT: dict[str, Callable[[], str]] = {
     "batch size": lambda: key(config=changed(batch_size=4)),
     "generation": lambda: key(config=changed(generation=GenerationSettings(max_new_tokens=4))),
     "kinds": lambda: key(config=changed(causal=CausalSettings(kinds=("treatment", "control")))),
-    "kinds of ablation": lambda: key(
-        config=changed(
-            probes=(*CONFIG.probes, "ablation"), ablation=AblationSettings(kinds=("zero",)).model_dump()
-        )
-    ),
+    "kinds of ablation": lambda: key(config=ablating("zero")),
+    "other kinds of ablation": lambda: key(config=ablating("zero", "mean")),
     "probe version": lambda: key(probes=(Instrument(version="2"), Instrument("causal", "1", 2))),
     "probe name": lambda: key(probes=(Instrument("masked"), Instrument("causal", "1", 2))),
     "probes": lambda: key(probes=(Instrument(),)),
