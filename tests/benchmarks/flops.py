@@ -60,7 +60,7 @@ def _rates(dtype: str, portions: Sequence[Sequence[Pair]]) -> Row:
 
 
 def _executed(model: LoadedModel, pairs: Sequence[Pair]) -> float:
-    """Operations of all matrix products and attentions that torch is asked for."""
+    """Operations of all matrix products that torch is asked for; it does not count attention on a CPU."""
     forget(model)
     with FlopCounterMode(display=False) as counter:
         measured(model, pairs)
