@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from audit.records import OutputRecord
-from tests.benchmarks.likelihoods import Array, Portion, Task, run_task
+from tests.benchmarks.likelihoods import OURS, Array, Portion, Task, measured, run_task
 from tests.benchmarks.suites import public_pairs
 from tests.benchmarks.timing import PORTIONS
 
@@ -26,6 +26,7 @@ def run_crows() -> None:
     task = Task(
         name="crows",
         portions=portions,
+        ours={OURS: measured},
         numbers=_numbers,
         expected=lambda _, values: np.array(values),
         prefer=lambda values: values[0::2] > values[1::2],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from probes.model import LoadedModel
 from tests.benchmarks.demo import demo_folder, forget
 from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.peer import Peer
-from tests.benchmarks.timing import Row, Timed, clocked, interleaved
+from tests.benchmarks.timing import Row, Side, Timed, clocked, interleaved
 
 Array = npt.NDArray[np.float64]
 Request = tuple[str, str]
@@ -52,14 +52,16 @@ class Task:
     Args:
         name: of the part.
         portions: of the set.
-        numbers: a portion and evenhand's records of it → what they tell, `[N]`.
+        ours: evenhand's sides; the first one, ``OURS``, does just what lm-eval is asked for.
+        numbers: a portion and what ``OURS`` found → what it tells, `[N]`.
         expected: a portion and the values of its requests → the same.
         prefer: numbers of all portions → preferences, of which some flip in bf16.
     """
 
     name: str
     portions: Sequence[Portion]
-    numbers: Callable[[Portion, Sequence[OutputRecord]], Array]
+    ours: Mapping[str, Callable[[LoadedModel, Sequence[Pair]], Any]]
+    numbers: Callable[[Portion, Any], Array]
     expected: Callable[[Portion, Sequence[float]], Array]
     prefer: Callable[[Array], npt.NDArray[np.bool_]]
 
@@ -79,6 +81,7 @@ def run_task(task: Task) -> None:
         found[dtype] = {
             "seconds a round": timed.spread(),
             "times as fast": timed.ratio(PEER, OURS),
+            **{f"times as fast, {name}": timed.ratio(PEER, name) for name in task.ours if name != OURS},
             "their batch size": batch,
             "largest difference (nats)": _rounded(np.abs(ours - theirs).max()),
         }
@@ -104,11 +107,14 @@ def _compare(task: Task, model: LoadedModel, dtype: str) -> tuple[Timed, int, Ro
         tried = {size: peer.run(part=0, batch_size=size, every=every).seconds for size in _SIZES}
         print("  " + ", ".join(f"{n}: {s:.2f} s" for n, s in tried.items()), file=sys.stderr)
         best = min(tried, key=tried.__getitem__)
-        sides = {
-            OURS: clocked(
-                lambda number: measured(model, task.portions[number % count].pairs),
+        sides: dict[str, Side] = {
+            name: clocked(
+                lambda number, work=work: work(model, task.portions[number % count].pairs),
                 before=lambda: forget(model),
-            ),
+            )
+            for name, work in task.ours.items()
+        }
+        sides |= {
             PEER: lambda number: peer.run(part=number % count, batch_size=best),
         }
         timed = interleaved(sides)

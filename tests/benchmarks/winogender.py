@@ -1,19 +1,21 @@
-"""Winogender: both readings of every pronoun, as lm-eval's ``winogender_all`` asks for them, and every sentence.
+"""Winogender: both readings of every pronoun, as lm-eval's ``winogender_all`` asks for them.
 
-The sentences are asked for because a run scores them, too.
+A run scores every sentence as well; that is a side of its own.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from audit.pairs import PRONOUN, Pair, Text
-from audit.records import OutputRecord
-from tests.benchmarks.likelihoods import Array, Portion, Request, Task, run_task
+from audit.planning import plan
+from probes.model import LoadedModel
+from probes.scoring import Continuation, log_likelihoods
+from tests.benchmarks.likelihoods import OURS, Array, Portion, Request, Task, measured, run_task
 from tests.benchmarks.suites import public_pairs
 from tests.benchmarks.timing import PORTIONS
 
@@ -29,14 +31,13 @@ def run_winogender() -> None:
         schemas[pair.item, pair.referents, pair.gold].append(pair)
     together = list(schemas.values())
     portions = [_portion(pair for same in together[n::PORTIONS] for pair in same) for n in range(PORTIONS)]
-    run_task(Task("winogender", portions, _numbers, _expected, lambda odds: odds > 0))
+    sides = {OURS: _scored, "evenhand, with every sentence": measured}
+    run_task(Task("winogender", portions, sides, _numbers, _expected, lambda odds: odds > 0))
 
 
 def _portion(pairs: Iterable[Pair]) -> Portion:
     own = tuple(pairs)
-    texts = _texts(own).values()
-    readings = [request for pair, text in texts for request in _readings(pair, text)]
-    return Portion(own, [*readings, *(("", text.text) for _, text in texts)])
+    return Portion(own, [request for pair, text in _texts(own).values() for request in _readings(pair, text)])
 
 
 def _texts(pairs: Sequence[Pair]) -> dict[str, tuple[Pair, Text]]:
@@ -52,12 +53,25 @@ def _readings(pair: Pair, text: Text) -> list[Request]:
     return [(prompt, f" {word}") for word in words]
 
 
-def _numbers(portion: Portion, records: Sequence[OutputRecord]) -> Array:
-    odds = {(r.pair_id, r.arm): r.value for r in records if r.measure == "referent_log_odds"}
-    return np.array([odds[pair.pair_id, text.arm] for pair, text in _texts(portion.pairs).values()])
+def _scored(model: LoadedModel, pairs: Sequence[Pair]) -> dict[Request, float]:
+    """What a run does with the readings: plan, then score batch after batch."""
+    found: dict[Request, float] = {}
+    for batch in plan(pairs, model, None).batches:
+        asked = [each for pair, text in _texts(batch).values() for each in _readings(pair, text)]
+        found |= zip(asked, log_likelihoods(model, [_tokens(model, *each) for each in asked]), strict=True)
+    return found
 
 
-def _expected(portion: Portion, values: Sequence[float]) -> Array:
-    readings = 2 * len(_texts(portion.pairs))
-    gold, other = np.reshape(values[:readings], (-1, 2)).T
+def _tokens(model: LoadedModel, context: str, continuation: str) -> Continuation:
+    before = model.encode_plain(context)
+    return Continuation(before, model.encode_plain(context + continuation)[len(before) :])
+
+
+def _numbers(portion: Portion, found: Mapping[Request, float]) -> Array:
+    return _expected(portion, [found[request] for request in portion.requests])
+
+
+def _expected(_: Portion, values: Sequence[float]) -> Array:
+    """Log-odds of the gold person."""
+    gold, other = np.reshape(values, (-1, 2)).T
     return np.asarray(gold - other)
