@@ -52,6 +52,7 @@ def locked(file: Path, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        os.ftruncate(descriptor, 0)  # nobody holds it any more
         os.close(descriptor)
 
 
