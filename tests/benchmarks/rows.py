@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from audit.config import RunConfig
-from audit.pairs import Pair, Text
+from audit.pairs import Pair, Span, Text
 from audit.planning import plan
 from audit.protocols import HeadChoice
 from audit.records import Record
@@ -139,7 +139,7 @@ def _peaks() -> Row:
         "plain": round(plain.peak),
         "rows, above the loaded model": round(rows.above),
         "plain, above the loaded model": round(plain.above),
-        "rows above plain": round(rows.peak - plain.peak),
+        "rows above plain": round(rows.above - plain.above),
     }
 
 
@@ -163,11 +163,19 @@ def _plain_cost() -> Cost:
 
 
 def _long_pairs(model: LoadedModel) -> list[Pair]:
-    """Pairs of the quickstart whose texts go on to the length that is compared."""
+    """Pairs of the quickstart with words before them, up to the length that is compared.
+
+    Words behind the swap would all be compared, and their rows are most of the matrix.
+    """
 
     def lengthened(text: Text) -> Text:
-        missing = _TOKENS - len(model.encode(text.text).ids)
-        return replace(text, text=text.text + " very" * missing)
+        before = "So " * (_TOKENS - len(model.encode(text.text).ids))
+
+        def moved(span: Span) -> Span:
+            return span[0] + len(before), span[1] + len(before)
+
+        mentions = {name: moved(span) for name, span in text.mentions.items()}
+        return replace(text, text=before + text.text, swap=tuple(map(moved, text.swap)), mentions=mentions)
 
     chosen = quickstart(lambda pair: pair.kind == "treatment")[: _TEXTS // 2]
     return [replace(pair, a=lengthened(pair.a), b=lengthened(pair.b), completions=None) for pair in chosen]
