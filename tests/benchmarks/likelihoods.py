@@ -130,13 +130,11 @@ def _joined(
 
 
 def measured(model: LoadedModel, pairs: Sequence[Pair]) -> list[OutputRecord]:
-    """What a run does with the likelihood probe: plan, then measure batch after batch."""
+    """What a run does with the likelihood probe: plan, prepare, then measure batch after batch."""
     probe, heads = LikelihoodProbe(), HeadChoice()
-    return [
-        record
-        for batch in plan(pairs, model, None).batches
-        for record in probe.measure(model, batch, _CONFIG, heads)
-    ]
+    planned = plan(pairs, model, None)
+    probe.prepare(model, planned.pairs, _CONFIG)
+    return [record for batch in planned.batches for record in probe.measure(model, batch, _CONFIG, heads)]
 
 
 def _drift(task: Task, exact: Array, found: Array) -> Row:

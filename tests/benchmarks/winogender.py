@@ -13,8 +13,9 @@ import numpy as np
 
 from audit.pairs import PRONOUN, Pair, Text
 from audit.planning import plan
+from probes.continuation import Continuation
 from probes.model import LoadedModel
-from probes.scoring import Continuation, log_likelihoods
+from probes.scoring import foresee, log_likelihoods
 from tests.benchmarks.likelihoods import OURS, Array, Portion, Request, Task, measured, run_task
 from tests.benchmarks.suites import public_pairs
 from tests.benchmarks.timing import PORTIONS
@@ -54,12 +55,18 @@ def _readings(pair: Pair, text: Text) -> list[Request]:
 
 
 def _scored(model: LoadedModel, pairs: Sequence[Pair]) -> dict[Request, float]:
-    """What a run does with the readings: plan, then score batch after batch."""
+    """What a run does with the readings: plan, foresee all, then score batch after batch."""
     found: dict[Request, float] = {}
-    for batch in plan(pairs, model, None).batches:
-        asked = [each for pair, text in _texts(batch).values() for each in _readings(pair, text)]
+    planned = plan(pairs, model, None)
+    foresee(model, [_tokens(model, *each) for each in _asked(planned.pairs)])
+    for batch in planned.batches:
+        asked = _asked(batch)
         found |= zip(asked, log_likelihoods(model, [_tokens(model, *each) for each in asked]), strict=True)
     return found
+
+
+def _asked(pairs: Sequence[Pair]) -> list[Request]:
+    return [each for pair, text in _texts(pairs).values() for each in _readings(pair, text)]
 
 
 def _tokens(model: LoadedModel, context: str, continuation: str) -> Continuation:
