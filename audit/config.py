@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+Once = TypeVar("Once", bound=str)
 
 CheckMeasure = Literal[
     "flagged_heads",
@@ -74,9 +76,13 @@ class AblationSettings(Settings):
     @classmethod
     def _each_kind_once(cls, kinds: tuple[AblationKind, ...]) -> tuple[AblationKind, ...]:
         """A kind named twice would be measured twice."""
-        if len(set(kinds)) < len(kinds):
-            raise ValueError("a kind is named twice; expected each kind once")
-        return kinds
+        return _once(kinds, "kind")
+
+
+def _once(named: tuple[Once, ...], what: str) -> tuple[Once, ...]:
+    if len(set(named)) < len(named):
+        raise ValueError(f"a {what} is named twice; expected each {what} once")
+    return named
 
 
 class Check(Settings):
@@ -137,9 +143,7 @@ class RunConfig(Settings):
     @classmethod
     def _each_once(cls, probes: tuple[str, ...]) -> tuple[str, ...]:
         """A probe named twice would count its measures twice."""
-        if len(set(probes)) < len(probes):
-            raise ValueError("a probe is named twice; expected each probe once")
-        return probes
+        return _once(probes, "probe")
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.benchmarks.bars import BARS, Bar
 from tests.benchmarks.ledger import read_figures
 from tests.benchmarks.page import END, PAGE, START, tables
@@ -24,11 +22,10 @@ def test_published_figures_are_of_parts_and_of_five_rounds_at_least() -> None:
     assert all(found["machine"]["rounds"] >= ENOUGH == 5 for found in PUBLISHED.values())
 
 
-@pytest.mark.parametrize("bar", [bar for bar in BARS if bar.part in PUBLISHED], ids=lambda bar: bar.work)
-def test_every_bar_finds_its_figure(bar: Bar) -> None:
-    if bar.figure[-1].endswith("ray"):
-        pytest.skip("Ray is optional")
-    assert bar.found(PUBLISHED) is not None
+def test_every_bar_of_a_published_part_finds_its_figure() -> None:
+    """Ray is optional, so its figure may be missing."""
+    needed = [bar for bar in BARS if bar.part in PUBLISHED and not bar.figure[-1].endswith("ray")]
+    assert [bar.work for bar in needed if bar.found(PUBLISHED) is None] == []
 
 
 def test_sides_run_in_turn_and_the_warm_up_is_not_counted() -> None:
