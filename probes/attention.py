@@ -66,7 +66,7 @@ class AttentionProbe:
     """
 
     name = "attention"
-    version = "2"
+    version = "3"
     stage = 1
 
     def wants(self, pair: Pair, config: RunConfig) -> bool:
@@ -81,7 +81,7 @@ class AttentionProbe:
         Raises:
             MeasurementError: the model's logits are NaN; names the pair.
         """
-        reading = read(model, pairs, rows=True, completions="likelihood" in config.probes)
+        reading = read(model, pairs, rows=True, scores="likelihood" in config.probes)
         for pair in pairs:
             plan = reading.plans[pair.pair_id]
             a = _Arm(plan.a, reading.texts[pair.a.text])

@@ -16,7 +16,8 @@ from audit.protocols import Encoding
 from probes.completions import completion_ids
 from probes.model import LoadedModel
 from probes.rows import RowPlan, plan_rows
-from probes.sequences import SequenceReading, TokenSequence, run
+from probes.sequences import run
+from probes.token_sequence import SequenceReading, TokenSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class TextReading:
     Args:
         encoding: its tokens.
         log_probabilities: ``[tokens − 1]`` nats: each token but the first, given all before it; empty
-            unless the model is a decoder.
+            if no scores were asked for, or unless the model is a decoder.
         completions: completion → log-probability of its tokens after the text, in nats.
         rows: query tokens that were captured, ascending.
         weights: ``[layers, heads, rows, tokens]`` float32 attention, NaN in layers that do not attend; None
@@ -35,6 +36,7 @@ class TextReading:
             output projection was not found.
         cross, cross_norms: likewise of the cross-attention of an encoder–decoder, from the row that predicts
             the first token of its answer.
+        sound: whether no last hidden state of its tokens is NaN.
     """
 
     encoding: Encoding
@@ -45,6 +47,7 @@ class TextReading:
     norms: npt.NDArray[np.float32] | None
     cross: npt.NDArray[np.float32] | None = None
     cross_norms: npt.NDArray[np.float32] | None = None
+    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,13 @@ class _Wanted:
 
     rows: set[int]
     completions: dict[str, tuple[int, ...]]
+    scores: bool
 
 
 _last: WeakKeyDictionary[LoadedModel, Reading] = WeakKeyDictionary()
 
 
-def read(model: LoadedModel, pairs: Sequence[Pair], rows: bool = True, completions: bool = True) -> Reading:
+def read(model: LoadedModel, pairs: Sequence[Pair], rows: bool = True, scores: bool = True) -> Reading:
     """Read all texts of a batch in as few passes as possible.
 
     Identical texts are read once. The last reading of a model is kept, so that probes which follow
@@ -85,16 +89,16 @@ def read(model: LoadedModel, pairs: Sequence[Pair], rows: bool = True, completio
         model: of any family; an encoder's completions have no score.
         pairs: the batch; every text fits into the context window.
         rows: whether attention rows are wanted.
-        completions: whether the pairs' completions are scored.
+        scores: whether the texts and the pairs' completions are scored; the vocabulary costs a quarter of a pass.
     Raises:
         MeasurementError: the model's logits are NaN; names the pair.
     """
-    wanted = (tuple(pairs), rows, completions)
+    wanted = (tuple(pairs), rows, scores)
     kept = _last.get(model)
     if kept is not None and _covers(kept.key, wanted):
         return kept
     plans = {pair.pair_id: plan_rows(model, pair) for pair in pairs} if rows else {}
-    requests, unscored = _requests(model, pairs, plans, completions)
+    requests, unscored = _requests(model, pairs, plans, scores)
     reading = Reading(wanted, _read_texts(model, requests), plans, unscored)
     for pair in pairs:
         _check(pair, reading)
@@ -109,7 +113,7 @@ def read_whole(model: LoadedModel, texts: Iterable[str]) -> Mapping[str, TextRea
         model: of any family.
         texts: what to read.
     """
-    requests = {text: _Wanted(set(range(len(model.encode(text).ids))), {}) for text in texts}
+    requests = {text: _Wanted(set(range(len(model.encode(text).ids))), {}, scores=False) for text in texts}
     return _read_texts(model, requests)
 
 
@@ -121,16 +125,16 @@ def _covers(key: tuple[object, ...], wanted: tuple[object, ...]) -> bool:
 
 
 def _requests(
-    model: LoadedModel, pairs: Sequence[Pair], plans: Mapping[str, RowPlan], completions: bool
+    model: LoadedModel, pairs: Sequence[Pair], plans: Mapping[str, RowPlan], scores: bool
 ) -> tuple[dict[str, _Wanted], dict[tuple[str, str], str]]:
-    requests: dict[str, _Wanted] = defaultdict(lambda: _Wanted(set(), {}))
+    requests: dict[str, _Wanted] = defaultdict(lambda: _Wanted(set(), {}, scores))
     unscored: dict[tuple[str, str], str] = {}
     for pair in pairs:
         for side, text in enumerate((pair.a.text, pair.b.text)):
             request = requests[text]
             if plan := plans.get(pair.pair_id):
                 request.rows.update(plan.rows(side))
-            for completion in (pair.completions or ()) if completions else ():
+            for completion in (pair.completions or ()) if scores else ():
                 if reason := _why_unscored(model):
                     unscored[text, completion] = reason
                     continue
@@ -184,7 +188,11 @@ def _sequences(model: LoadedModel, encoding: Encoding, request: _Wanted) -> list
     context, rows = _continued(model, encoding), tuple(sorted(request.rows))
     last = len(context) - 1
     short, long = _by_length(request)
-    own = [(position, context[position + 1]) for position in range(last)] if _has_likelihood(model) else []
+    own = (
+        [(position, context[position + 1]) for position in range(last)]
+        if _has_likelihood(model, request)
+        else []
+    )
     own += [(last, request.completions[name][0]) for name in short]
     tails = [request.completions[name] for name in long]
     longer = [[(last + step, token) for step, token in enumerate(tail)] for tail in tails]
@@ -198,9 +206,9 @@ def _sequences(model: LoadedModel, encoding: Encoding, request: _Wanted) -> list
     return [first, *rest]
 
 
-def _has_likelihood(model: LoadedModel) -> bool:
-    """Whether a text's own tokens have probabilities from left to right."""
-    return model.family == "decoder" and model.head == "causal-lm"
+def _has_likelihood(model: LoadedModel, request: _Wanted) -> bool:
+    """Whether a text's own tokens are scored, from left to right."""
+    return request.scores and model.family == "decoder" and model.head == "causal-lm"
 
 
 def _sequence(
@@ -221,7 +229,7 @@ def _text_reading(
     model: LoadedModel, encoding: Encoding, request: _Wanted, found: Sequence[SequenceReading]
 ) -> TextReading:
     short, long = _by_length(request)
-    own = len(encoding.ids) - 1 if _has_likelihood(model) else 0
+    own = len(encoding.ids) - 1 if _has_likelihood(model, request) else 0
     first = found[0].log_probabilities
     scores = dict(zip(short, map(float, first[own:]), strict=False))
     sums = [float(first[own + len(short) :].sum()), *(float(f.log_probabilities.sum()) for f in found[1:])]
@@ -237,11 +245,13 @@ def _text_reading(
         captured.norms,
         captured.cross,
         captured.cross_norms,
+        all(one.sound for one in found),
     )
 
 
 def _check(pair: Pair, reading: Reading) -> None:
     for text in (pair.a.text, pair.b.text):
         found = reading.texts[text]
-        if np.isnan(found.log_probabilities).any() or np.isnan(list(found.completions.values())).any():
+        scores = [*found.log_probabilities, *found.completions.values()]
+        if not found.sound or np.isnan(scores).any():
             raise MeasurementError(f"{pair.suite}: pair {pair.pair_id}: the model's logits are NaN")

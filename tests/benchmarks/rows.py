@@ -51,6 +51,7 @@ def run_rows() -> None:
     """A fifth of the batches in every round."""
     model, stock = load("demo"), _stock()
     batches = plan(quickstart(), model, None).batches
+    read(model, batches[0], rows=True, scores=False)  # what is tried on a model once
     portions = [_recorded(model, batches[first::PORTIONS]) for first in range(PORTIONS)]
     parts = [[model.encode(text).ids for text in portion.texts()] for portion in portions]
 
@@ -90,17 +91,17 @@ def _recorded(model: LoadedModel, batches: Sequence[tuple[Pair, ...]]) -> Portio
     seen: list[dict[str, Any]] = []
 
     def record(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
-        seen.append({name: kwargs.get(name) for name in ("input_ids", "attention_mask")})
+        seen.append({name: kwargs.get(name) for name in ("input_ids", "attention_mask", "position_ids")})
 
     handle = model.net.base_model.register_forward_pre_hook(record, with_kwargs=True)
     portion = Portion(batches, seen)
     _rows(model, portion)
     handle.remove()
-    read_tokens = sum(each["input_ids"].numel() for each in seen)
-    if read_tokens < sum(len(model.encode(text).ids) for text in portion.texts()):
-        raise RuntimeError(
-            "the attention probe no longer reads whole texts; the plain forward must say which"
-        )
+    ids = [model.encode(text).ids for text in portion.texts()]
+    if sum(each["input_ids"].numel() for each in seen) < len(
+        {one[:end] for one in ids for end in range(len(one))}
+    ):
+        raise RuntimeError("the attention probe reads less than every distinct prefix")
     return portion
 
 
@@ -113,7 +114,7 @@ def _probe(model: LoadedModel, portion: Portion) -> list[Record]:
 def _rows(model: LoadedModel, portion: Portion) -> TextReading:
     """All rows that the probe compares; returns the first text's."""
     readings: list[Mapping[str, TextReading]] = [
-        read(model, batch, rows=True, completions=False).texts for batch in portion.batches
+        read(model, batch, rows=True, scores=False).texts for batch in portion.batches
     ]
     return readings[0][portion.batches[0][0].a.text]
 

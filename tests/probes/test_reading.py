@@ -11,7 +11,7 @@ import torch
 from audit.config import RunConfig
 from audit.errors import MeasurementError
 from audit.protocols import HeadChoice
-from probes import reading, sequences
+from probes import prefix_tree, reading, sequences
 from probes.attention import AttentionProbe
 from probes.likelihood import LikelihoodProbe
 from probes.model import LoadedModel
@@ -92,7 +92,7 @@ def test_log_probabilities_equal_a_pass_for_each_token(model: LoadedModel) -> No
 def test_identical_texts_are_read_once(passes: list[int]) -> None:
     model = tiny.decoder()
     same = tiny.pair("nurse", "doctor", name="again")
-    read(model, [PAIRS[0], same], completions=False)
+    read(model, [PAIRS[0], same], scores=False)
     assert passes == [2]
 
 
@@ -114,7 +114,7 @@ def test_a_reading_without_rows_does_not_serve_for_one_with_rows(passes: list[in
 
 def test_the_size_of_the_batches_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     large = read(tiny.decoder(), PAIRS)
-    monkeypatch.setattr(sequences, "_TOKENS", 1)
+    monkeypatch.setattr(prefix_tree, "_NODES", 1)
     small = read(tiny.decoder(), PAIRS)
     for text, found in large.texts.items():
         np.testing.assert_allclose(found.log_probabilities, small.texts[text].log_probabilities, atol=2e-4)
@@ -144,3 +144,17 @@ def test_a_completion_that_does_not_fit_is_left_unscored() -> None:
     model.__dict__["max_length"] = len(model.encode(PAIRS[1].a.text).ids)
     found = read(model, PAIRS[1:2])
     assert set(found.unscored.values()) == {"text and completion do not fit into the context window"}
+
+
+def test_nan_logits_are_seen_where_nothing_is_scored() -> None:
+    model = tiny.decoder()
+    with torch.no_grad():
+        model.net.model.norm.weight[0] = float("nan")
+    with pytest.raises(MeasurementError, match="the model's logits are NaN"):
+        read(model, PAIRS, scores=False)
+
+
+def test_the_vocabulary_is_not_met_where_nothing_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny.decoder()
+    monkeypatch.setattr(model.net.lm_head, "forward", lambda _: pytest.fail("the vocabulary was met"))
+    assert not len(read(model, PAIRS, scores=False).texts[PAIRS[0].a.text].log_probabilities)

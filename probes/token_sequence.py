@@ -1,0 +1,54 @@
+"""A token sequence to run, and what a pass told about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSequence:
+    """Tokens to run.
+
+    Args:
+        ids: the tokens; the encoder's in an encoder–decoder.
+        targets: ``(position, token)`` pairs whose log-probability is wanted; positions count what the
+            decoder reads.
+        rows: query positions whose attention is wanted; empty for none.
+        keys: how many of the first tokens the rows may look at.
+        decoded: what an encoder–decoder has decoded so far.
+        types: of a text of two parts, which part each token is of; else empty.
+    """
+
+    ids: tuple[int, ...]
+    targets: tuple[tuple[int, int], ...]
+    rows: tuple[int, ...]
+    keys: int
+    decoded: tuple[int, ...] = ()
+    types: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceReading:
+    """What one pass told about a sequence.
+
+    Args:
+        log_probabilities: ``[targets]`` float64, nats.
+        weights: ``[layers, heads, rows, keys]`` float32, NaN in layers that do not attend; None if no rows
+            were asked for.
+        norms: ``[layers, heads, keys]`` float32 ``‖v_k W_O^h‖``; None if not asked for or unknown.
+        cross, cross_norms: the same of an encoder–decoder's cross-attention, from the one row that predicts
+            the first token.
+        sound: whether no last hidden state of its tokens is NaN.
+    """
+
+    log_probabilities: npt.NDArray[np.float64]
+    weights: Array | None
+    norms: Array | None
+    cross: Array | None = None
+    cross_norms: Array | None = None
+    sound: bool = True
