@@ -12,8 +12,8 @@ from probes.attention_call import ObservedCall
 from probes.capture import StreamCapture
 from probes.projection import ValueNorms
 
-#: Weights that are held before they are handed on: 8 MiB of float32.
-_HELD = 2**21
+#: Weights that are held before they are handed on: 32 MiB of float32.
+_HELD = 2**23
 
 #: Told layers, their weights ``[texts, layers, heads, rows, keys]`` and norms ``[texts, layers, heads, keys]``.
 Deliver = Callable[[tuple[int, ...], torch.Tensor, torch.Tensor | None], None]
