@@ -20,26 +20,24 @@ TEXTS = ((4, 5, 6, 7, 8, 9), (4, 5, 6, 10, 11), (4, 12, 13), (14, 5, 6))
 DECODERS = [name for name, tiny in FAMILIES.items() if tiny.family == "decoder"]
 #: Families that read texts side by side: windows as short as the text here, whole matrices, states that go from
 #: token to token, positions of their own, or no attention interface.
-ALONE = frozenset(
-    [
-        "ministral",
-        "mistral",
-        "gemma3",
-        "gemma2",
-        "gptoss",
-        "qwen3next",
-        "lfm2",
-        "bloom",
-        "mpt",
-        "falcon",
-        "gptj",
-        "codegen",
-        "gptneo",
-        "openai-gpt",
-        "xglm",
-        "gptneox-japanese",
-    ]
-)
+ALONE = {
+    "ministral",
+    "mistral",
+    "gemma3",
+    "gemma2",
+    "gptoss",
+    "qwen3next",
+    "lfm2",
+    "bloom",
+    "mpt",
+    "falcon",
+    "gptj",
+    "codegen",
+    "gptneo",
+    "openai-gpt",
+    "xglm",
+    "gptneox-japanese",
+}
 
 
 @pytest.mark.parametrize("name", DECODERS)
