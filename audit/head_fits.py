@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from audit.config import RunConfig
-from audit.statistics import Fit, Flips
+from audit.sign_flips import Flips
+from audit.statistics import Fit
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import pandas as pd
 from audit.config import RunConfig
 from audit.heads import analyse_heads
 from audit.records import HEAD_MEASURES
-from audit.statistics import Flips, sign_flip
+from audit.sign_flips import Flips, sign_flip
 from tests.benchmarks.fresh import Cost, cost_of, in_fresh_process
 from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.timing import ROUNDS, Row, spread
