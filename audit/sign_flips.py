@@ -137,8 +137,8 @@ def _groups(units: int, flips: Flips) -> Iterator[tuple[Array, Indices]]:
     generator, size = np.random.default_rng(flips.seed), _group_size(units)
     for number in range(flips.made(units) // size):
         places = 1 + generator.permutation(size - 1)[:units]
-        signs = 1.0 - 2.0 * generator.integers(0, 2, units)
-        yield (signs if number else np.ones(units)), places
+        signs = np.where(generator.integers(0, 2, units), -1.0, 1.0)
+        yield (np.ones(units) if number == 0 else signs), places
 
 
 def _group_size(units: int) -> int:
