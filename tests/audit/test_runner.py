@@ -219,7 +219,7 @@ def flagged(layer: int, number: int, yes: bool = True) -> HeadFinding:
 
 def shown(tables: Tables, planned: list[Pair], findings: list[HeadFinding], count: int) -> list[str]:
     frame = tables.pairs().assign(status="measured")
-    return [one.pair_id for one in pairs_to_show(frame, tables.heads(), planned, findings, count)]
+    return [one.pair_id for one in pairs_to_show(frame, tables.head_table(), planned, findings, count)]
 
 
 def test_the_strongest_pairs_are_shown_after_those_written_by_hand() -> None:
@@ -237,8 +237,8 @@ def test_nothing_is_shown_of_pairs_that_were_not_measured() -> None:
     tables = heads_of({"a": 0.1, "b": 0.2})
     frame = tables.pairs().assign(status=["measured", "failed"])
     planned = [pair("a"), pair("b")]
-    assert [one.pair_id for one in pairs_to_show(frame, tables.heads(), planned, [], 5)] == ["a"]
-    assert pairs_to_show(frame, tables.heads().iloc[:0], planned, [], 5) == []
+    assert [one.pair_id for one in pairs_to_show(frame, tables.head_table(), planned, [], 5)] == ["a"]
+    assert pairs_to_show(frame, Tables(planned).head_table(), planned, [], 5) == []
 
 
 def test_pairs_that_no_probe_is_for_are_skipped_not_measured() -> None:
