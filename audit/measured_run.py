@@ -84,14 +84,8 @@ def measure_and_write(
         with watcher.step("statistics"):
             about = {**environment, "started": started, "finished": now()}
             audit = _concluded(request, pairs, info, tables, heads, frames, surveys, held_out, about)
-        with replacing(request.out) as folder:
-            for name, frame in frames.items():
-                write_table(folder, name, frame)
-            write_portions(folder, "heads", tables.head_frames())
-            _write_details(folder, audit, (frames["pairs"], heads), pairs, probes, model)
-            told = _manifest(audit, request, {"run": key.digest, "ledger": records.digest})
-            write_json(folder / MANIFEST, told)
-            write_audit(folder, audit)
+        digests = {"run": key.digest, "ledger": records.digest}
+        _write(request, audit, frames, tables, pairs, probes, model, digests)
     records.settle()
 
 
@@ -142,6 +136,25 @@ def _concluded(
         frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage
     )
     return conclude(request.config, info, suites, frames, heads, coverage, environment, held_out=held_out)
+
+
+def _write(
+    request: Request,
+    audit: Audit,
+    frames: Mapping[str, pd.DataFrame],
+    tables: Tables,
+    pairs: Sequence[Pair],
+    probes: Instruments,
+    model: Model,
+    digests: dict[str, str],
+) -> None:
+    with replacing(request.out) as folder:
+        for name, frame in frames.items():
+            write_table(folder, name, frame)
+        write_portions(folder, "heads", tables.head_frames())
+        _write_details(folder, audit, (frames["pairs"], tables.head_table()), pairs, probes, model)
+        write_json(folder / MANIFEST, _manifest(audit, request, digests))
+        write_audit(folder, audit)
 
 
 def _write_details(
