@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -231,6 +232,22 @@ def test_the_strongest_pairs_are_shown_after_those_written_by_hand() -> None:
     assert shown(tables, planned, [flagged(0, 0)], 10) == ["seed", "b", "c", "a"]
     assert shown(tables, planned, [flagged(0, 1), flagged(0, 0, yes=False)], 2) == ["seed", "a"]
     assert shown(tables, planned, [], 0) == []
+
+
+def test_heads_of_measured_batches_do_not_stay_in_memory() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    class Watched(FakeAttention):
+        def records(self, one: Pair) -> Iterator[Record]:
+            assert [each for each in alive[:-20] if each() is not None] == []
+            for record in super().records(one):
+                assert isinstance(record, HeadRecord)
+                alive.extend(map(weakref.ref, record.measures.values()))
+                yield record
+
+    tables = run(numbered(40), Watched())
+    assert len(alive) == 80
+    assert len(tables.heads()) == 40 * 6
 
 
 def test_nothing_is_shown_of_pairs_that_were_not_measured() -> None:
