@@ -9,6 +9,8 @@ import numpy as np
 
 from audit.config import RunConfig
 from audit.errors import MeasurementError
+from audit.head_rows import head_table
+from audit.head_table import HeadTable, PartOfHeads
 from audit.holdout import Fall, Halves, choose_heads, random_choices, split_halves
 from audit.pairs import Pair
 from audit.progress import Watcher
@@ -32,7 +34,8 @@ _FEW = "too few templates or items to split in two"
 def try_out(
     model: Model,
     pairs: Sequence[Pair],
-    tables: Mapping[str, pd.DataFrame],
+    frame: pd.DataFrame,
+    heads: HeadTable | pd.DataFrame,
     probe: InterventionProbe,
     config: RunConfig,
     watcher: Watcher,
@@ -45,7 +48,8 @@ def try_out(
 
     Args:
         pairs: all pairs of the run.
-        tables: ``pairs`` and ``heads``.
+        frame: ``pairs.parquet``.
+        heads: ``heads.parquet``.
         probe: edits heads.
         config: seed, `min_bias`, and how many random sets.
         recall: keeps what takes long; None to measure everything.
@@ -53,13 +57,13 @@ def try_out(
         Two results per suite × contrast whose heads could be flagged; undefined ones with their reason.
     """
     by_id = {pair.pair_id: pair for pair in pairs}
-    work = list(_work(tables["pairs"], config))
+    work, table = list(_work(frame, config)), head_table(heads)
     found = []
     for name, number, halves in watcher.track("held-out halves", work):
         result = HeldOut(suite=name[0], contrast=name[1], half=number, seed=config.seed)
         result = result.model_copy(update={"choosing": len(halves.choosing), "trying": len(halves.trying)})
         try:
-            update = _tried(model, halves, by_id, tables, probe, config, recall or _measured)
+            update = _tried(model, halves, by_id, (frame, table), probe, config, recall or _measured)
         except MeasurementError as error:
             update = {"reason": str(error)}
         found.append(result.model_copy(update=update))
@@ -82,7 +86,7 @@ def _tried(
     model: Model,
     halves: Halves,
     by_id: Mapping[str, Pair],
-    tables: Mapping[str, pd.DataFrame],
+    tables: tuple[pd.DataFrame, HeadTable],
     probe: InterventionProbe,
     config: RunConfig,
     recall: Recall,
@@ -92,11 +96,12 @@ def _tried(
         return {"reason": _LEAKS}
     if not halves.choosing or not halves.trying:
         return {"reason": _FEW}
-    own, theirs = (tables[name][tables[name]["pair_id"].isin(halves.choosing)] for name in ("pairs", "heads"))
-    choice = choose_heads(own, theirs, config)
+    frame, heads = tables
+    own = PartOfHeads(heads, frozenset(halves.choosing))
+    choice = choose_heads(frame[frame["pair_id"].isin(halves.choosing)], own, config)
     if not (choice.pronoun or choice.next):
         return {"reason": _NONE}
-    sets = (choice, *random_choices(choice, _heads(theirs), config.ablation.sets, config.seed))
+    sets = (choice, *random_choices(choice, _heads(own), config.ablation.sets, config.seed))
     trying = [by_id[name] for name in halves.trying]
     priced = 1 + config.ablation.priced
     return {
@@ -133,11 +138,16 @@ def _effects(
     }
 
 
-def _heads(heads: pd.DataFrame) -> tuple[int, int]:
+def _heads(heads: HeadTable) -> tuple[int, int]:
     """Heads of a layer in the stream of either row: an encoder–decoder reads the two in different ones."""
-    known = (heads.loc[heads[name].notna(), "head"] for name in ("nie", "nie_next"))
-    pronoun, following = (int(each.max()) + 1 if len(each) else 0 for each in known)
-    return pronoun, following
+
+    def most(measure: str) -> int:
+        known = [
+            section.head[~np.isnan(heads.values(section, measure)).all(axis=0)] for section in heads.sections
+        ]
+        return max((int(each.max()) + 1 for each in known if len(each)), default=0)
+
+    return most("nie"), most("nie_next")
 
 
 def _cost(probe: InterventionProbe, model: Model, sets: Sequence[HeadChoice]) -> dict[str, object]:

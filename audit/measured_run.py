@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.batch_key import RunKey, run_key
 from audit.environment import describe_environment, now
+from audit.head_spool import HeadSpool
 from audit.hiring import crew_of, threads_of
 from audit.instruments import Instruments
 from audit.loader import LoadedSuite
@@ -19,12 +21,21 @@ from audit.protocols import Model
 from audit.recorded import Recorded, RecordedFields
 from audit.request import Request
 from audit.results import Audit, HeldOut, ModelInfo, SuiteInfo
-from audit.run_records import RunRecords
-from audit.store import MANIFEST, replacing, write_audit, write_detail, write_json, write_table
+from audit.run_records import RECORDS, RunRecords
+from audit.store import (
+    MANIFEST,
+    replacing,
+    write_audit,
+    write_detail,
+    write_json,
+    write_portions,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.head_table import HeadTable
     from audit.survey import Surveys
     from audit.tables import Tables
 
@@ -62,22 +73,19 @@ def measure_and_write(
     surveys = _surveys(request, probes, model, watcher)
     measuring = crew_of(request, model, planned.pairs, probes.by_pair, environment["threads"])
     crew = Recorded(measuring, records, key.of_batch)
-    tables = measure(model, chosen, probes.by_pair, config, watcher, crew, planned)
-    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
-    held_out = _held_out(request, chosen, frames, probes, model, records, key, watcher)
-    if crew.pairs_read:
-        watcher.note(f"{crew.pairs_read} of {len(chosen)} pairs were measured before; their records are used")
-    with watcher.step("statistics"):
-        times = {"started": started, "finished": now()}
-        audit = _concluded(request, pairs, info, tables, frames, surveys, held_out, {**environment, **times})
-    with replacing(request.out) as folder:
-        for name, frame in frames.items():
-            write_table(folder, name, frame)
-        _write_details(folder, audit, frames, pairs, probes, model)
-        write_json(
-            folder / MANIFEST, _manifest(audit, request, {"run": key.digest, "ledger": records.digest})
-        )
-        write_audit(folder, audit)
+    with closing(HeadSpool(request.out.resolve() / RECORDS)) as spool:
+        tables = measure(model, chosen, probes.by_pair, config, watcher, crew, planned, spool)
+        frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), **surveys.tables}
+        heads = tables.head_table()
+        held_out = _held_out(request, chosen, (frames["pairs"], heads), probes, model, records, key, watcher)
+        if crew.pairs_read:
+            before = f"{crew.pairs_read} of {len(chosen)} pairs were measured before"
+            watcher.note(f"{before}; their records are used")
+        with watcher.step("statistics"):
+            about = {**environment, "started": started, "finished": now()}
+            audit = _concluded(request, pairs, info, tables, heads, frames, surveys, held_out, about)
+        digests = {"run": key.digest, "ledger": records.digest}
+        _write(request, audit, frames, tables, pairs, probes, model, digests)
     records.settle()
 
 
@@ -90,7 +98,7 @@ def _surveys(request: Request, probes: Instruments, model: Model, watcher: Watch
 def _held_out(
     request: Request,
     chosen: Sequence[Pair],
-    frames: Mapping[str, pd.DataFrame],
+    tables: tuple[pd.DataFrame, HeadTable],
     probes: Instruments,
     model: Model,
     records: RunRecords,
@@ -102,7 +110,7 @@ def _held_out(
     found: list[HeldOut] = []
     for probe in probes.interveners:
         memory = RecordedFields(records, partial(key.of_trial, probe))
-        found += try_out(model, chosen, frames, probe, request.config, watcher, memory.recall)
+        found += try_out(model, chosen, *tables, probe, request.config, watcher, memory.recall)
     return tuple(found)
 
 
@@ -111,6 +119,7 @@ def _concluded(
     pairs: Sequence[Pair],
     info: ModelInfo,
     tables: Tables,
+    heads: HeadTable,
     frames: Mapping[str, pd.DataFrame],
     surveys: Surveys,
     held_out: tuple[HeldOut, ...],
@@ -126,13 +135,32 @@ def _concluded(
     coverage = coverage_of(
         frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage
     )
-    return conclude(request.config, info, suites, frames, coverage, environment, held_out=held_out)
+    return conclude(request.config, info, suites, frames, heads, coverage, environment, held_out=held_out)
+
+
+def _write(
+    request: Request,
+    audit: Audit,
+    frames: Mapping[str, pd.DataFrame],
+    tables: Tables,
+    pairs: Sequence[Pair],
+    probes: Instruments,
+    model: Model,
+    digests: dict[str, str],
+) -> None:
+    with replacing(request.out) as folder:
+        for name, frame in frames.items():
+            write_table(folder, name, frame)
+        write_portions(folder, "heads", tables.head_frames())
+        _write_details(folder, audit, (frames["pairs"], tables.head_table()), pairs, probes, model)
+        write_json(folder / MANIFEST, _manifest(audit, request, digests))
+        write_audit(folder, audit)
 
 
 def _write_details(
     folder: Path,
     audit: Audit,
-    frames: Mapping[str, pd.DataFrame],
+    tables: tuple[pd.DataFrame, HeadTable],
     pairs: Sequence[Pair],
     probes: Instruments,
     model: Model,
@@ -141,7 +169,7 @@ def _write_details(
 
     count = int(audit.config["detail"])
     for probe in probes.details:
-        for pair in pairs_to_show(frames["pairs"], frames["heads"], pairs, audit.heads, count):
+        for pair in pairs_to_show(*tables, pairs, audit.heads, count):
             write_detail(folder, probe.detail(model, pair))
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from audit.run_records import LOCK, RECORDS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.head_table import HeadTable
     from audit.records import DetailRecord
 
 AUDIT, MANIFEST, DETAIL = "audit.json", "manifest.json", "detail"
@@ -56,11 +58,17 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise StoreError(f"{file}: cannot be read ({_cause(error)}); run the audit again") from error
 
+    def heads(self) -> HeadTable:
+        """Read ``heads.parquet`` by measures; raises StoreError."""
+        from audit.head_rows import read_heads
+
+        return read_heads(self.path / "heads.parquet")
+
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Read all tables of the run, those of the surveys that it made too; raises StoreError."""
+        """Read all other tables of the run, those of the surveys that it made too; raises StoreError."""
         measured = {survey.probe for survey in self.audit.coverage.surveys if survey.measured}
         surveys = [table for probe, table in SURVEYS.items() if probe in measured]
-        return {name: self.table(name) for name in (*TABLES, *surveys)}
+        return {name: self.table(name) for name in ("pairs", "outputs", *surveys)}
 
 
 def open_run(path: Path) -> RunFolder:
@@ -181,6 +189,18 @@ def _exchange(fresh: Path, place: Path, old: Path) -> None:
 def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write a table as Parquet."""
     frame.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+
+
+def write_portions(folder: Path, name: str, portions: Iterator[pd.DataFrame]) -> None:
+    """Write a table as Parquet, one row group for each portion; there is at least one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = next(portions)
+    schema = pa.Schema.from_pandas(first, preserve_index=False)
+    with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
+        for portion in chain([first], portions):
+            writer.write_table(pa.Table.from_pandas(portion, schema, preserve_index=False))
 
 
 def write_json(file: Path, content: dict[str, Any]) -> str:

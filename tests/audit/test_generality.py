@@ -72,7 +72,9 @@ def pairs_of(frame: pd.DataFrame) -> list[Pair]:
 
 
 def tried(frames: dict[str, pd.DataFrame], probe: FakeProbe, config: RunConfig = CONFIG) -> list[HeldOut]:
-    return list(try_out(None, pairs_of(frames["pairs"]), frames, probe, config, QUIET))  # any model will do
+    return list(
+        try_out(None, pairs_of(frames["pairs"]), frames["pairs"], frames["heads"], probe, config, QUIET)
+    )  # any model will do
 
 
 def test_each_half_chooses_once_and_is_tried_on_pairs_that_had_no_part_in_the_choice() -> None:
@@ -106,7 +108,14 @@ def test_a_half_that_was_tried_before_is_recalled(tmp_path: Path) -> None:
                 next((tmp_path / "records").glob("*.json")).unlink()
             found.append(
                 try_out(
-                    None, pairs_of(frames["pairs"]), frames, probe, CONFIG, QUIET, recall
+                    None,
+                    pairs_of(frames["pairs"]),
+                    frames["pairs"],
+                    frames["heads"],
+                    probe,
+                    CONFIG,
+                    QUIET,
+                    recall,
                 )  # any model will do
             )
     assert found[0] == found[1] == found[2] == tuple(tried(frames, FakeProbe()))

@@ -76,7 +76,15 @@ def run_held_out() -> None:
         loaded[:] = [model]
         frames = _all_effects(model)
         config = ALL_HEADS.model_copy(update={"seed": int(key)})
-        found = try_out(model, own("labels"), frames, AblationProbe(), config, Watcher(quiet=True))
+        found = try_out(
+            model,
+            own("labels"),
+            frames["pairs"],
+            frames["heads"],
+            AblationProbe(),
+            config,
+            Watcher(quiet=True),
+        )
         return {"halves": [one.model_dump(mode="json") for one in found]}
 
     rows = drawn("held_out", map(str, range(SPLITS)), draw)
