@@ -37,8 +37,8 @@ class Plan:
 def plan(pairs: Sequence[Pair], model: Model, batch_size: int | None) -> Plan:
     """Tokenise every pair, leave out what does not fit the context window, and bucket the rest.
 
-    Pairs with completions stand together by length, so that interventions on them share a batch; all others
-    by what they begin with, so that texts that share a prefix are read one after the other.
+    Texts that begin alike are read one after the other; pairs with completions stand together by length first,
+    so that interventions on them share a batch.
 
     Args:
         pairs: in the order of the suite.
@@ -54,7 +54,8 @@ def plan(pairs: Sequence[Pair], model: Model, batch_size: int | None) -> Plan:
         if longest > model.max_length:
             reason = f"longer than the context window ({longest} tokens, the model takes {model.max_length})"
         else:
-            place = (1, a.ids, number) if pair.completions is None else (0, (longest,), number)
+            beginning = a.ids if pair.completions is None else (longest, *a.ids)
+            place = (int(pair.completions is None), beginning, number)
             buckets[pair.suite, pair.contrast].append((place, pair))
         records.append(
             PairRecord(pair.pair_id, "skipped" if reason else "measured", reason, a.tokens, b.tokens)

@@ -14,7 +14,7 @@ from probes.head import VOCABULARY_HEADS
 from probes.model import LoadedModel
 from probes.narrowed import narrowed
 from probes.questions import Cells, Input, Question, log_scores
-from probes.sequences import pad_right, pad_types
+from probes.row_padding import pad_right, pad_types
 
 Kept = TypeVar("Kept")
 #: ``(position, index)`` of a score.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 import torch
 
 from probes.continuation import Continuation
-from probes.head import log_probabilities
 from probes.model import LoadedModel
 from probes.precision import float64_blocks
-from probes.prefix_tree import Row, prefix_tree
-from probes.tree_pass import read_rows
+from probes.prefix_tree import passes, prefix_tree
+from probes.tree_pass import log_probabilities_at, read_rows
 
-#: Nodes of one pass: more gains nothing on a CPU and costs memory.
-_NODES = 1024
 #: The first tokens of a text drive activations so high that float32 rounds their predictions by up to
 #: 1e-3 nats; they are few, and computed in float64.
 _PRECISE = 2
@@ -34,7 +33,8 @@ class Forest:
         self._model = model
         self._wanted = dict.fromkeys(wanted)
         self._tree = prefix_tree(one.read for one in self._wanted)
-        self._per_pass = max(1, _NODES // max(len(row.ids) for row in self._tree.rows))
+        self._passes = list(passes(self._tree.rows))
+        self._starts = [0, *accumulate(map(len, self._passes))]
         self._of_pass: dict[int, list[Continuation]] = defaultdict(list)
         for one in self._wanted:
             self._of_pass[self._pass(one)].append(one)
@@ -52,7 +52,7 @@ class Forest:
         return self._scores[one]
 
     def _pass(self, one: Continuation) -> int:
-        return self._tree.paths[one.read][0] // self._per_pass
+        return bisect_right(self._starts, self._tree.paths[one.read][0]) - 1
 
     def _first_tokens(self) -> dict[Continuation, float]:
         """The predictions that are made in float64."""
@@ -68,27 +68,18 @@ class Forest:
 
     def _read(self, number: int) -> None:
         """Score all continuations of a pass."""
-        start = number * self._per_pass
+        start = self._starts[number]
         cells: dict[Continuation, tuple[int, int, int]] = {}
         for one in self._of_pass[number]:
             row, path = self._tree.paths[one.read]
             for step in _steps(one):
                 cells[step] = (row - start, path[len(step.context) - 1], step.tokens[0])
-        rows = self._tree.rows[start : start + self._per_pass]
-        known = dict(zip(cells, self._predictions(rows, list(cells.values())), strict=True))
+        states = read_rows(self._model.net, self._passes[number])
+        predictions = log_probabilities_at(self._model.net, states, list(cells.values()))
+        known = dict(zip(cells, predictions, strict=True))
         first = self._first_tokens() if self._precise else {}
         for one in self._of_pass[number]:
             self._scores[one] = sum(first.get(step, known[step]) for step in _steps(one))
-
-    def _predictions(self, rows: Sequence[Row], cells: Sequence[tuple[int, int, int]]) -> list[float]:
-        """Log-probabilities of ``(row, node, token)``; each node meets the vocabulary once."""
-        states = read_rows(self._model.net, rows)
-        nodes = {place: number for number, place in enumerate(dict.fromkeys(cell[:2] for cell in cells))}
-        row, node = torch.tensor(list(nodes), device=states.device).T
-        at = torch.tensor([nodes[cell[:2]] for cell in cells], device=states.device)
-        token = torch.tensor([cell[2] for cell in cells], device=states.device)
-        found: list[float] = log_probabilities(self._model.net, states[row, node], token, at).tolist()
-        return found
 
 
 def _steps(one: Continuation) -> Iterator[Continuation]:

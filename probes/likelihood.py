@@ -37,7 +37,7 @@ class LikelihoodProbe:
     """
 
     name = "likelihood"
-    version = "3"
+    version = "4"
     stage = 1
 
     def prepare(self, model: LoadedModel, pairs: Sequence[Pair], config: RunConfig) -> None:
@@ -64,7 +64,7 @@ class LikelihoodProbe:
         shared = "attention" in config.probes
         completed = [pair for pair in pairs if pair.completions is not None]
         if completed:
-            reading = read(model, pairs if shared else completed, rows=shared, completions=True)
+            reading = read(model, pairs if shared else completed, rows=shared)
             for pair in completed:
                 yield from _completions(model, pair, reading)
         yield from _whole_texts(model, [pair for pair in pairs if _is_read_alone(model, pair)])

@@ -16,7 +16,7 @@ from probes.forward import forward
 from probes.model import LoadedModel
 from probes.patterns import neutral_texts
 from probes.route import instrument, through_interface
-from probes.sequences import pad_right
+from probes.row_padding import pad_right
 from probes.stack import batches
 
 #: Stream and layer → ``[heads, d]`` float32 mean output of each head, before the output projection.

@@ -20,7 +20,7 @@ from probes.capture import StreamCapture
 from probes.forward import forward
 from probes.model import LoadedModel
 from probes.route import instrument
-from probes.sequences import pad_right
+from probes.row_padding import pad_right
 from probes.stack import batches, stack
 
 Array = npt.NDArray[np.float64]

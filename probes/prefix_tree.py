@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 #: Nodes of a row. A longer row shares more prefixes, but each of its nodes attends over the whole row.
 _ROW = 128
+#: Padded nodes of a pass: more gains nothing on a CPU and costs memory.
+_NODES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,26 @@ def prefix_tree(sequences: Iterable[Sequence[int]], row: int = _ROW) -> PrefixTr
 
     Args:
         sequences: of at least one token each; equal ones are laid out once.
-        row: nodes of a row; only a single sequence that is longer makes a longer one.
+        row: nodes of a row; a row of longer sequences holds what two of them take.
     """
     rows: list[_Growing] = []
     paths = {}
     for sequence in sorted({tuple(each) for each in sequences}):
-        fresh = not rows or len(rows[-1].ids) + len(sequence) - rows[-1].shared(sequence) > row
-        if fresh:
+        room = max(row, 2 * len(sequence))
+        if not rows or len(rows[-1].ids) + len(sequence) - rows[-1].shared(sequence) > room:
             rows.append(_Growing())
         paths[sequence] = (len(rows) - 1, rows[-1].add(sequence))
     return PrefixTree(tuple(each.done() for each in rows), paths)
+
+
+def passes(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cut rows into passes of at most ``_NODES`` padded nodes; a longer row is one by itself."""
+    some: list[Row] = []
+    for row in rows:
+        longest = max(len(each.ids) for each in (*some, row))
+        if some and (len(some) + 1) * longest > _NODES:
+            yield some
+            some = []
+        some.append(row)
+    if some:
+        yield some

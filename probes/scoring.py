@@ -9,7 +9,8 @@ from audit.errors import ModelError
 from probes.continuation import Continuation
 from probes.forest import Forest
 from probes.model import LoadedModel
-from probes.sequences import TokenSequence, run
+from probes.padded_sequences import run_padded
+from probes.token_sequence import TokenSequence
 from probes.tree_pass import takes_trees
 
 #: What may be asked of a model, laid out before it is.
@@ -69,7 +70,7 @@ def _one_by_one(model: LoadedModel, wanted: Sequence[Continuation]) -> dict[Cont
         for ids, ones in same.items()
     ]
     found = {}
-    for ones, reading in zip(same.values(), run(model, sequences, precise=True), strict=True):
+    for ones, reading in zip(same.values(), run_padded(model, sequences, precise=True), strict=True):
         values = iter(reading.log_probabilities)
         for one in ones:
             found[one] = float(sum(next(values) for _ in one.tokens))

@@ -18,7 +18,7 @@ from probes.preparation import told_engine
 from probes.route import instrument
 from probes.routing import reported_attention, stock
 from probes.row_edits import RowEdits
-from probes.sequences import pad_right
+from probes.row_padding import pad_right
 
 _LONG = "On Monday the baker told the painter a story about the old bridge by the river."
 _SHORT = "The painter listened."

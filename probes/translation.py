@@ -17,7 +17,7 @@ from probes.answered import answer_log_odds, texts_of
 from probes.decoding import end_tokens, until_end
 from probes.model import LoadedModel
 from probes.quiet import quiet
-from probes.sequences import pad_right
+from probes.row_padding import pad_right
 
 #: Texts that are translated together.
 _TEXTS = 32

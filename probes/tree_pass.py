@@ -1,4 +1,4 @@
-"""Last hidden states of rows of prefix trees, in one pass of a stock decoder."""
+"""Rows of prefix trees in one pass of a stock decoder: last hidden states, and predictions from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from probes.forward import forward, trial_tokens
+from probes.head import log_probabilities
 from probes.model import LoadedModel
 from probes.prefix_tree import Row, prefix_tree
 from probes.route import ROUTE
@@ -43,6 +44,26 @@ def read_rows(net: PreTrainedModel, rows: Sequence[Row]) -> torch.Tensor:
         net.base_model, ids.to(net.device), mask, position_ids=positions.to(net.device)
     )[0]
     return states
+
+
+def log_probabilities_at(
+    net: PreTrainedModel, states: torch.Tensor, cells: Sequence[tuple[int, int, int]]
+) -> list[float]:
+    """Log-probabilities of ``(row, node, token)``; each node meets the vocabulary once.
+
+    Args:
+        net: a decoder.
+        states: ``[rows, nodes, width]`` last hidden states.
+        cells: where a token is predicted, and which.
+    """
+    if not cells:
+        return []
+    nodes = {place: number for number, place in enumerate(dict.fromkeys(cell[:2] for cell in cells))}
+    row, node = torch.tensor(list(nodes), device=states.device).T
+    at = torch.tensor([nodes[cell[:2]] for cell in cells], device=states.device)
+    token = torch.tensor([cell[2] for cell in cells], device=states.device)
+    found: list[float] = log_probabilities(net, states[row, node], token, at).tolist()
+    return found
 
 
 #: Whether a network computes trees; found out once.

@@ -14,7 +14,7 @@ from audit.embedding_suite import INPUT, LAST, sentence_of
 from audit.errors import MeasurementError, ModelError
 from probes.forward import forward
 from probes.model import LoadedModel
-from probes.sequences import pad_right
+from probes.row_padding import pad_right
 from probes.stack import batches, stack
 
 Array = npt.NDArray[np.float64]

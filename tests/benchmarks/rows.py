@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,8 @@ from audit.records import Record
 from probes.attention import AttentionProbe
 from probes.load import load
 from probes.model import LoadedModel
-from probes.reading import TextReading, read
+from probes.reading import read
+from probes.whole_attention import read_whole
 from tests.benchmarks.demo import demo_folder, forget
 from tests.benchmarks.fresh import Cost, cost_of, in_fresh_process
 from tests.benchmarks.ledger import write_figures
@@ -26,7 +27,7 @@ from tests.benchmarks.peer import Peer
 from tests.benchmarks.suites import quickstart
 from tests.benchmarks.timing import PORTIONS, Row, clocked, interleaved
 
-PROBE, ROWS = "evenhand, probe", "evenhand, rows alone"
+OURS = "evenhand"
 BERTVIZ, PLAIN = "BertViz's way", "plain SDPA forward"
 _CONFIG = RunConfig(probes=("attention",))
 #: Long texts whose peak memory is compared.
@@ -51,6 +52,7 @@ def run_rows() -> None:
     """A fifth of the batches in every round."""
     model, stock = load("demo"), _stock()
     batches = plan(quickstart(), model, None).batches
+    read(model, batches[0], rows=True, scores=False)  # what is tried on a model once
     portions = [_recorded(model, batches[first::PORTIONS]) for first in range(PORTIONS)]
     parts = [[model.encode(text).ids for text in portion.texts()] for portion in portions]
 
@@ -60,21 +62,21 @@ def run_rows() -> None:
     with Peer("bertviz_rows", model=str(demo_folder()), parts=parts) as peer:
         timed = interleaved(
             {
-                PROBE: clocked(lambda n: _probe(model, portion(n)), before=lambda: forget(model)),
-                ROWS: clocked(lambda n: _rows(model, portion(n)), before=lambda: forget(model)),
+                OURS: clocked(lambda n: _probe(model, portion(n)), before=lambda: forget(model)),
                 PLAIN: clocked(lambda n: _plain(stock, portion(n))),
                 BERTVIZ: lambda n: peer.run(part=n % PORTIONS),
             }
         )
         peers = peer.versions
-    off = [_off(*found) for found in zip(timed.numbers[ROWS], timed.numbers[BERTVIZ], strict=True)]
+    rounds = len(timed.numbers[BERTVIZ])
+    off = [
+        _off(model, portion(n + 1), row) for n, row in zip(range(rounds), timed.numbers[BERTVIZ], strict=True)
+    ]
     figures: Row = {
         "texts": sum(map(len, parts)),
         "seconds a round": timed.spread(),
-        "rows, times as fast as BertViz's way": timed.ratio(BERTVIZ, ROWS),
-        "probe, times as fast as BertViz's way": timed.ratio(BERTVIZ, PROBE),
-        "rows, times of a plain SDPA forward": timed.ratio(ROWS, PLAIN),
-        "probe, times of a plain SDPA forward": timed.ratio(PROBE, PLAIN),
+        "times as fast as BertViz's way": timed.ratio(BERTVIZ, OURS),
+        "times of a plain SDPA forward": timed.ratio(OURS, PLAIN),
         "largest difference of a weight": float(f"{max(off):.2g}"),
         f"peak memory at {_TEXTS} × {_TOKENS} tokens (MiB)": _peaks(),
     }
@@ -90,17 +92,17 @@ def _recorded(model: LoadedModel, batches: Sequence[tuple[Pair, ...]]) -> Portio
     seen: list[dict[str, Any]] = []
 
     def record(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
-        seen.append({name: kwargs.get(name) for name in ("input_ids", "attention_mask")})
+        seen.append({name: kwargs.get(name) for name in ("input_ids", "attention_mask", "position_ids")})
 
     handle = model.net.base_model.register_forward_pre_hook(record, with_kwargs=True)
     portion = Portion(batches, seen)
-    _rows(model, portion)
+    _probe(model, portion)
     handle.remove()
-    read_tokens = sum(each["input_ids"].numel() for each in seen)
-    if read_tokens < sum(len(model.encode(text).ids) for text in portion.texts()):
-        raise RuntimeError(
-            "the attention probe no longer reads whole texts; the plain forward must say which"
-        )
+    ids = [model.encode(text).ids for text in portion.texts()]
+    if sum(each["input_ids"].numel() for each in seen) < len(
+        {one[:end] for one in ids for end in range(len(one))}
+    ):
+        raise RuntimeError("the attention probe reads less than every distinct prefix")
     return portion
 
 
@@ -110,36 +112,26 @@ def _probe(model: LoadedModel, portion: Portion) -> list[Record]:
     return [record for batch in portion.batches for record in probe.measure(model, batch, _CONFIG, heads)]
 
 
-def _rows(model: LoadedModel, portion: Portion) -> TextReading:
-    """All rows that the probe compares; returns the first text's."""
-    readings: list[Mapping[str, TextReading]] = [
-        read(model, batch, rows=True, completions=False).texts for batch in portion.batches
-    ]
-    return readings[0][portion.batches[0][0].a.text]
-
-
 @torch.no_grad()
 def _plain(stock: Any, portion: Portion) -> None:
     for inputs in portion.inputs:
         stock.base_model(**inputs, use_cache=False)
 
 
-def _off(ours: TextReading, theirs: Sequence[float]) -> float:
-    """Difference of the first text's last row."""
-    weights = ours.weights
-    if weights is None or ours.rows[-1] != weights.shape[-1] - 1:
-        raise RuntimeError("the last row of the text was not captured")
-    return float(np.abs(weights[:, :, -1].ravel() - np.array(theirs)).max())
+def _off(model: LoadedModel, portion: Portion, theirs: Sequence[float]) -> float:
+    """Difference of the last row of a portion's first text."""
+    text = portion.texts()[0]
+    return float(np.abs(read_whole(model, [text])[text][:, :, -1].ravel() - np.array(theirs)).max())
 
 
 def _peaks() -> Row:
     rows, plain = (in_fresh_process(work) for work in (_rows_cost, _plain_cost))
     return {
-        "rows": round(rows.peak),
+        "evenhand": round(rows.peak),
         "plain": round(plain.peak),
-        "rows, above the loaded model": round(rows.above),
+        "evenhand, above the loaded model": round(rows.above),
         "plain, above the loaded model": round(plain.above),
-        "rows above plain": round(rows.above - plain.above),
+        "above plain": round(rows.above - plain.above),
     }
 
 

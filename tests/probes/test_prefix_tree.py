@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
 from probes import forest as forest_module
+from probes import prefix_tree as prefix_tree_module
 from probes import scoring
 from probes.continuation import Continuation
 from probes.forward import forward
@@ -36,7 +37,7 @@ def test_every_sequence_lies_on_a_path_of_one_row(sequences: list[tuple[int, ...
         assert [row.parents[node] for node in path] == [-1, *path[:-1]]
         assert set(np.flatnonzero(row.ancestors()[path[-1]])) == set(path)
     for row in tree.rows:
-        assert len(row.ids) <= max(width, max(map(len, sequences)))
+        assert len(row.ids) <= max(width, 2 * max(map(len, sequences)))
 
 
 @given(SEQUENCES)
@@ -86,7 +87,7 @@ def test_scores_are_those_of_one_pass_each(wanted: list[Continuation], skipped: 
 
 
 def test_what_is_asked_first_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forest_module, "_NODES", 16)
+    monkeypatch.setattr(prefix_tree_module, "_NODES", 16)
     model, random = tiny.decoder(), np.random.default_rng(0)
     wanted = [Continuation((3,), tuple(random.integers(3, 20, 6).tolist())) for _ in range(40)]
     foresee(model, wanted)
