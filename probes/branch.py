@@ -102,7 +102,9 @@ class _Branching:
             for at, edit in _edits(interventions[number], copy):
                 self._edits[at].append(edit)
         self._copies, self._there = 1 + len(order), 1
-        parts = {self._computed(rows, layer) for layer, joining in self._joining.items() for rows, _ in joining}
+        parts = {
+            self._computed(rows, layer) for layer, joining in self._joining.items() for rows, _ in joining
+        }
         self._calls = self._calls_at({*parts, self._computed(tails.rows, self._last)} - {(), tails.rows})
         self.seen = KeyValues()
 
