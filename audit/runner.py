@@ -45,7 +45,7 @@ def measure(
         config: how to measure.
         watcher: told of every batch.
         crew: measures the batches; None for this process alone.
-        planned: the batches of these pairs, where they are known already.
+        planned: what to measure of these pairs, where it is known already: all, or a share.
     """
     tables = Tables(pairs)
     planned = planned or plan(pairs, model, config.batch_size)
@@ -108,13 +108,9 @@ def _choices(tables: Tables, config: RunConfig, pairs: Sequence[Pair]) -> Choice
 
 
 def pairs_to_show(
-    pairs: pd.DataFrame,
-    heads: pd.DataFrame,
-    planned: Sequence[Pair],
-    findings: Sequence[HeadFinding],
-    count: int,
-) -> list[Pair]:
-    """The pairs whose attention is kept whole: those written out by hand first, then the strongest.
+    pairs: pd.DataFrame, heads: pd.DataFrame, findings: Sequence[HeadFinding], count: int
+) -> list[str]:
+    """The pairs whose attention is kept whole, by id: those written out by hand first, then the strongest.
 
     Strength is the mean |bias| at the pronoun's row over the flagged heads; over all heads if none is.
     """
@@ -125,11 +121,7 @@ def pairs_to_show(
     if flagged:
         frame = frame[[place in flagged for place in zip(frame["layer"], frame["head"], strict=True)]]
     strength = frame.groupby("pair_id")["size"].mean().dropna().to_dict()
-    measured = set(pairs.loc[pairs["status"] == "measured", "pair_id"])
-    shown = [pair for pair in planned if pair.pair_id in measured and pair.pair_id in strength]
-    by_hand = [pair for pair in shown if pair.cluster == pair.pair_id]
-    rest = sorted(
-        (pair for pair in shown if pair not in by_hand),
-        key=lambda pair: (-strength[pair.pair_id], pair.pair_id),
-    )
+    shown = pairs[(pairs["status"] == "measured") & pairs["pair_id"].isin(list(strength))]
+    by_hand = shown.loc[shown["cluster"] == shown["pair_id"], "pair_id"].tolist()
+    rest = sorted(set(shown["pair_id"]) - set(by_hand), key=lambda name: (-strength[name], name))
     return [*by_hand, *rest][:count]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +176,37 @@ def _exchange(fresh: Path, place: Path, old: Path) -> None:
         old.rmdir()
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_run(
+    out: Path,
+    tables: Mapping[str, pd.DataFrame],
+    add_details: Callable[[Path], None],
+    manifest: dict[str, Any],
+    audit: Audit,
+) -> None:
+    """Write a run folder: whole, or not at all.
+
+    Args:
+        out: the folder.
+        tables: by name.
+        add_details: writes the attention of the top pairs into the folder that it is given.
+        manifest: gets, as ``files``, the SHA-256 of every table and detail.
+        audit: the result.
+    Raises:
+        StoreError: it cannot be written; what was there before is whole.
+    """
+    with replacing(out) as folder:
+        for name, table in tables.items():
+            write_table(folder, name, table)
+        add_details(folder)
+        files = {
+            file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        }
+        write_json(folder / MANIFEST, {**manifest, "files": files})
+        write_audit(folder, audit)
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
