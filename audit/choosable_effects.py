@@ -49,13 +49,17 @@ def only_chosen(
 
 def _heads(heads: pd.DataFrame, by_pair: Mapping[str, HeadChoice]) -> pd.DataFrame:
     known = heads.copy()
-    places = list(zip(heads["layer"].tolist(), heads["head"].tolist(), strict=True))
-    choices = [by_pair[name] for name in heads["pair_id"]]
-    for suffix in ("", "_next"):
-        rows = ((choice.next if suffix else choice.pronoun) or frozenset() for choice in choices)
-        chosen = np.array([place in row for place, row in zip(places, rows, strict=True)], dtype=bool)
+    choices = {choice: number for number, choice in enumerate(dict.fromkeys(by_pair.values()))}
+    told = heads["pair_id"].map({name: choices[choice] for name, choice in by_pair.items()}).to_numpy()
+    layer, head = (heads[name].to_numpy(dtype=np.intp) for name in ("layer", "head"))
+    chosen = {suffix: np.zeros(len(heads), dtype=bool) for suffix in ("", "_next")}
+    for choice, number in choices.items():
+        for suffix, places in (("", choice.pronoun), ("_next", choice.next)):
+            for at in places or ():
+                chosen[suffix] |= (told == number) & (layer == at[0]) & (head == at[1])
+    for suffix, rows in chosen.items():
         for name in _EFFECTS:
-            known[name + suffix] = heads[name + suffix].where(chosen)
+            known[name + suffix] = heads[name + suffix].where(rows)
     return known
 
 
