@@ -50,10 +50,9 @@ class ShardFolder:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Read all tables; raises StoreError if one is not, byte for byte, what the shard wrote."""
-        tables = self.run.tables()
-        for name in tables:
+        for name in self.run.table_names:
             self.check(f"{name}.parquet")
-        return tables
+        return self.run.tables()
 
     def check(self, name: str) -> Path:
         """The place of a file of the shard; raises StoreError if its bytes are not those that the shard wrote."""

@@ -56,11 +56,15 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise StoreError(f"{file}: cannot be read ({_cause(error)}); run the audit again") from error
 
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Read all tables of the run, those of the surveys that it made too; raises StoreError."""
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """All tables of the run, those of the surveys that it made too."""
         measured = {survey.probe for survey in self.audit.coverage.surveys if survey.measured}
-        surveys = [table for probe, table in SURVEYS.items() if probe in measured]
-        return {name: self.table(name) for name in (*TABLES, *surveys)}
+        return (*TABLES, *(table for probe, table in SURVEYS.items() if probe in measured))
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Read all tables of the run; raises StoreError."""
+        return {name: self.table(name) for name in self.table_names}
 
 
 def open_run(path: Path) -> RunFolder:

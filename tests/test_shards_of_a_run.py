@@ -189,9 +189,7 @@ def test_every_shard_says_what_it_is_and_never_passes(place: Place) -> None:
     )
 
 
-def test_what_needs_the_model_says_so(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_needs_the_model_says_so(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, joined = place.run("all").audit.held_out, place.merged(2, "all").audit.held_out
     assert [result.reason for result in whole] == [result.reason for result in joined]
     monkeypatch.setattr(holdout, "CHOICE_LEVEL", 1.0)  # heads are chosen, but there is nothing to try them on

@@ -91,7 +91,11 @@ def test_a_share_is_a_run_of_neighbours_of_each_kind_and_about_as_large_as_any_o
         total, largest = sum(tokens.values()), max(tokens.values(), default=0)
         for plan in found:
             own = [name for name in names(plan) if name in places]
-            assert [places[name] for name in own] == [*range(places[own[0]], places[own[0]] + len(own))] if own else True
+            assert (
+                [places[name] for name in own] == [*range(places[own[0]], places[own[0]] + len(own))]
+                if own
+                else True
+            )
             assert sum(tokens[name] for name in own) <= total / count + largest + len(numbers)
 
 
@@ -113,7 +117,9 @@ def test_a_shard_is_read(text: str, shard: tuple[int, int]) -> None:
     assert str(read_shard(text)) == f"shard {shard[0]} of {shard[1]}"
 
 
-@pytest.mark.parametrize("text", ["", "2", "0/4", "5/4", "-1/4", "1/0", "1/4/4", "a/b", "1 / 4", "1.0/4", "²/4"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "0/4", "5/4", "-1/4", "1/0", "1/4/4", "a/b", "1 / 4", "1.0/4", "²/4"]
+)
 def test_what_is_no_shard_is_told(text: str) -> None:
     with pytest.raises(InputError) as caught:
         read_shard(text)
