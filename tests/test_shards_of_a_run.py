@@ -15,6 +15,7 @@ import pytest
 
 from audit import holdout
 from audit.api import Request, gate_again, run_audit
+from audit.cli import main
 from audit.config import RunConfig
 from audit.loader import load_suite
 from audit.merging import merge_shards
@@ -250,3 +251,21 @@ def test_more_shards_than_batches_leave_some_without_pairs(place: Place, tmp_pat
     assert {run.audit.verdict for run in runs} == {Verdict.INCONCLUSIVE}
     joined = merge_shards([run.path for run in runs], tmp_path / "joined", QUIET, formats=())
     assert content(joined) == content(run_audit(request, QUIET))
+
+
+def test_the_commands_of_a_matrix(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_suite(tmp_path)
+    command = ["run", "jobs.yaml", "--model", str(place.model), "--probes", "attention,likelihood"]
+    for shard in ("1/2", "2/2"):
+        assert main([*command, "--shard", shard]) == 3
+    said = capsys.readouterr().out
+    assert "This is shard 2 of 2, with 41 of 73 pairs; nothing here holds" in " ".join(said.split())
+    assert sorted(each.name for each in (tmp_path / "runs").iterdir()) == ["jobs-1-of-2", "jobs-2-of-2"]
+    assert main(["merge", "runs/jobs-1-of-2", "runs/jobs-2-of-2", "--out", "runs/jobs"]) == 3
+    said = capsys.readouterr().out
+    assert "73 of 73 pairs measured" in said
+    assert "shard" not in said
+    assert "report  runs/jobs/report.html" in said
