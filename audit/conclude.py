@@ -26,6 +26,7 @@ from audit.results import (
     HeldOut,
     ModelInfo,
     Reason,
+    Shard,
     SuiteInfo,
     Surveyed,
 )
@@ -40,6 +41,7 @@ def coverage_of(
     unaligned: int = 0,
     left_out: Sequence[str] = (),
     surveys: tuple[Surveyed, ...] = (),
+    shard: Shard | None = None,
 ) -> Coverage:
     """What was planned, measured, skipped and failed, with reasons.
 
@@ -49,6 +51,7 @@ def coverage_of(
         unaligned: words without a partner.
         left_out: pairs of the suites that a limit kept from being measured; they count as skipped.
         surveys: what was asked of the model beside its pairs.
+        shard: which part of a run it is; None for a whole one.
     """
     reason = f"left out: the run was limited to {len(pairs)} pairs"
     limited = (Reason(reason=reason, count=len(left_out), pair_ids=tuple(left_out)),) if left_out else ()
@@ -63,6 +66,7 @@ def coverage_of(
         unaligned_words=unaligned,
         undefined=undefined,
         surveys=surveys,
+        shard=shard,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,20 +26,15 @@ _LEAKS = (
 )
 #: What determines a measurement, how many pairs it takes, how to make it → its fields, measured now or before.
 Recall = Callable[[object, int, Callable[[], dict[str, object]]], dict[str, object]]
+#: Trying pairs, sets of heads of which the first was chosen, how many of these are priced → fields of a result.
+Trial = Callable[[Sequence[str], Sequence[HeadChoice], int], dict[str, object]]
 
 _NONE = "no head is chosen on this half: none is significant there by bias and by effect"
 _FEW = "too few templates or items to split in two"
 
 
 def try_out(
-    model: Model,
-    pairs: Sequence[Pair],
-    frame: pd.DataFrame,
-    heads: HeadTable | pd.DataFrame,
-    probe: InterventionProbe,
-    config: RunConfig,
-    watcher: Watcher,
-    recall: Recall | None = None,
+    pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, config: RunConfig, watcher: Watcher, trial: Trial
 ) -> tuple[HeldOut, ...]:
     """Choose heads on half of the templates × half of the items, and average their rows on the other half.
 
@@ -47,27 +42,47 @@ def try_out(
     heads of the same layers.
 
     Args:
-        pairs: all pairs of the run.
-        frame: ``pairs.parquet``.
+        pairs: ``pairs.parquet``.
         heads: ``heads.parquet``.
-        probe: edits heads.
         config: seed, `min_bias`, and how many random sets.
-        recall: keeps what takes long; None to measure everything.
+        watcher: told of every half.
+        trial: edits heads, see :func:`trial_of`; raises MeasurementError.
     Returns:
         Two results per suite × contrast whose heads could be flagged; undefined ones with their reason.
     """
-    by_id = {pair.pair_id: pair for pair in pairs}
-    work, table = list(_work(frame, config)), head_table(heads)
+    work, table = list(_work(pairs, config)), head_table(heads)
     found = []
     for name, number, halves in watcher.track("held-out halves", work):
         result = HeldOut(suite=name[0], contrast=name[1], half=number, seed=config.seed)
         result = result.model_copy(update={"choosing": len(halves.choosing), "trying": len(halves.trying)})
         try:
-            update = _tried(model, halves, by_id, (frame, table), probe, config, recall or _measured)
+            update = _tried(halves, (pairs, table), config, trial)
         except MeasurementError as error:
             update = {"reason": str(error)}
         found.append(result.model_copy(update=update))
     return tuple(found)
+
+
+def trial_of(
+    model: Model, pairs: Sequence[Pair], probe: InterventionProbe, recall: Recall | None = None
+) -> Trial:
+    """How heads are tried on a model.
+
+    Args:
+        model: the loaded model.
+        pairs: all pairs of the run.
+        probe: edits heads.
+        recall: keeps what takes long; None to measure everything.
+    """
+    by_id = {pair.pair_id: pair for pair in pairs}
+
+    def trial(names: Sequence[str], sets: Sequence[HeadChoice], priced: int) -> dict[str, object]:
+        trying = [by_id[name] for name in names]
+        return (recall or _measured)(
+            (trying, sets, priced), len(trying), lambda: _effects(probe, model, trying, sets, priced)
+        )
+
+    return trial
 
 
 def _work(
@@ -83,13 +98,7 @@ def _work(
 
 
 def _tried(
-    model: Model,
-    halves: Halves,
-    by_id: Mapping[str, Pair],
-    tables: tuple[pd.DataFrame, HeadTable],
-    probe: InterventionProbe,
-    config: RunConfig,
-    recall: Recall,
+    halves: Halves, tables: tuple[pd.DataFrame, HeadTable], config: RunConfig, trial: Trial
 ) -> dict[str, object]:
     """What one half's heads do on the other half, as fields of a result."""
     if config.causal.heads != "all":
@@ -102,12 +111,10 @@ def _tried(
     if not (choice.pronoun or choice.next):
         return {"reason": _NONE}
     sets = (choice, *random_choices(choice, _heads(own), config.ablation.sets, config.seed))
-    trying = [by_id[name] for name in halves.trying]
-    priced = 1 + config.ablation.priced
     return {
         "heads": tuple(sorted(choice.pronoun or ())),
         "heads_next": tuple(sorted(choice.next or ())),
-        **recall((trying, sets, priced), len(trying), lambda: _effects(probe, model, trying, sets, priced)),
+        **trial(halves.trying, sets, 1 + config.ablation.priced),
     }
 
 

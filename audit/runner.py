@@ -50,7 +50,7 @@ def measure(
         config: how to measure.
         watcher: told of every batch.
         crew: measures the batches; None for this process alone.
-        planned: the batches of these pairs, where they are known already.
+        planned: what to measure of these pairs, where it is known already: all, or a share.
         spool: keeps the measures of the heads; None for one among the system's temporary files.
     """
     tables = Tables(pairs, spool)
@@ -113,24 +113,19 @@ def _choices(tables: Tables, config: RunConfig, pairs: Sequence[Pair]) -> Choice
 
 
 def pairs_to_show(
-    pairs: pd.DataFrame,
-    heads: HeadTable,
-    planned: Sequence[Pair],
-    findings: Sequence[HeadFinding],
-    count: int,
-) -> list[Pair]:
-    """The pairs whose attention is kept whole: those written out by hand first, then the strongest.
+    pairs: pd.DataFrame, heads: HeadTable, findings: Sequence[HeadFinding], count: int
+) -> list[str]:
+    """The pairs whose attention is kept whole, by id: those written out by hand first, then the strongest.
 
     Strength is the mean |bias| at the pronoun's row over the flagged heads; over all heads if none is.
     """
     if not count:
         return []
     strength = _strength(heads, {(head.layer, head.head) for head in findings if head.flagged})
-    measured = set(pairs.loc[pairs["status"] == "measured", "pair_id"])
-    shown = [pair for pair in planned if pair.pair_id in measured and pair.pair_id in strength]
-    by_hand = [pair for pair in shown if pair.cluster == pair.pair_id]
-    rest = [pair for pair in shown if pair.cluster != pair.pair_id]
-    return [*by_hand, *sorted(rest, key=lambda pair: (-strength[pair.pair_id], pair.pair_id))][:count]
+    shown = pairs[(pairs["status"] == "measured") & pairs["pair_id"].isin(list(strength))]
+    by_hand = shown.loc[shown["cluster"] == shown["pair_id"], "pair_id"].tolist()
+    rest = sorted(set(shown["pair_id"]) - set(by_hand), key=lambda name: (-strength[name], name))
+    return [*by_hand, *rest][:count]
 
 
 def _strength(heads: HeadTable, flagged: Collection[tuple[int, int]]) -> dict[str, float]:

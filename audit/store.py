@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -64,11 +64,15 @@ class RunFolder:
 
         return read_heads(self.path / "heads.parquet")
 
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Read all other tables of the run, those of the surveys that it made too; raises StoreError."""
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """All tables of the run, those of the surveys that it made too."""
         measured = {survey.probe for survey in self.audit.coverage.surveys if survey.measured}
-        surveys = [table for probe, table in SURVEYS.items() if probe in measured]
-        return {name: self.table(name) for name in ("pairs", "outputs", *surveys)}
+        return (*TABLES, *(table for probe, table in SURVEYS.items() if probe in measured))
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Read all tables but the heads'; raises StoreError."""
+        return {name: self.table(name) for name in self.table_names if name != "heads"}
 
 
 def open_run(path: Path) -> RunFolder:
@@ -184,6 +188,40 @@ def _exchange(fresh: Path, place: Path, old: Path) -> None:
         old.rmdir()
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_run(
+    out: Path,
+    tables: Mapping[str, pd.DataFrame],
+    heads: Iterator[pd.DataFrame],
+    add_details: Callable[[Path], None],
+    manifest: dict[str, Any],
+    audit: Audit,
+) -> None:
+    """Write a run folder: whole, or not at all.
+
+    Args:
+        out: the folder.
+        tables: by name, all but the heads'.
+        heads: ``heads.parquet`` in portions, at least one.
+        add_details: writes the attention of the top pairs into the folder that it is given.
+        manifest: gets, as ``files``, the SHA-256 of every table and detail.
+        audit: the result.
+    Raises:
+        StoreError: it cannot be written; what was there before is whole.
+    """
+    with replacing(out) as folder:
+        for name, table in tables.items():
+            write_table(folder, name, table)
+        write_portions(folder, "heads", heads)
+        add_details(folder)
+        files = {
+            file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        }
+        write_json(folder / MANIFEST, {**manifest, "files": files})
+        write_audit(folder, audit)
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:

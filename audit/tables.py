@@ -85,7 +85,7 @@ _PAIR_TYPES = {
     **dict.fromkeys(("status", "reason"), "string"),
 }
 #: Rows of ``heads.parquet`` that are made and written together.
-_ROWS_AT_ONCE = 2**16
+ROWS_AT_ONCE = 2**16
 
 
 class Tables:
@@ -192,7 +192,7 @@ class Tables:
             for stream in self._heads.streams(pair_id):
                 portion.append((pair_id, stream))
                 rows += math.prod(self._heads.shape(stream))
-            if rows >= _ROWS_AT_ONCE:
+            if rows >= ROWS_AT_ONCE:
                 yield self._head_frame(portion)
                 portion, rows = [], 0
         if portion or not any(map(self._heads.streams, self._pairs)):
