@@ -30,7 +30,8 @@ _DECIDING: dict[str, Any] = {
 _TOLD = {"name", "self_test"}
 #: Of a pair: where its author wrote it.
 _WRITTEN = {"file", "line"}
-_PACKAGES = ("evenhand", "torch", "transformers", "tokenizers", "numpy")
+#: Versions that decide about what is measured.
+PACKAGES = ("evenhand", "torch", "transformers", "tokenizers", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ class RunKey:
             measures, threads, and the settings that probes read.
         together: of all pairs that are measured, in their order.
         probes: of all stages.
+        source: of the code that measures.
     """
 
     digest: str
     together: str
     probes: tuple[Probe, ...]
+    source: str
 
     def of_batch(self, batch: Batch) -> str:
         """The key of a batch: its pairs in full, the heads to measure, and the probes of its stage.
@@ -83,11 +86,11 @@ def run_key(
     """
     settings = config.model_dump(mode="json", exclude=_DECIDING)
     settings["probes"] = [probe.name for probe in probes]
-    versions = {name: environment["versions"][name] for name in _PACKAGES}
+    versions = {name: environment["versions"][name] for name in PACKAGES}
     loaded = model.model_dump(mode="json", exclude=_TOLD)
     source = _source([*probes, *others])
     common = (FORMAT, loaded, settings, versions, environment["threads"], source)
-    return RunKey(_digest(common), _digest(tuple(pairs)), tuple(probes))
+    return RunKey(_digest(common), _digest(tuple(pairs)), tuple(probes), source)
 
 
 def _digest(content: object) -> str:

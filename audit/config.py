@@ -45,7 +45,8 @@ class CausalSettings(Settings):
     """Which heads are confirmed by intervention.
 
     ``possible`` computes the effect only where the bias is at least ``min_bias`` and its adjusted p at
-    most q: since ``p_flag = max(p_bias, p_nie)``, no other head can be flagged.
+    most q: since ``p_flag = max(p_bias, p_nie)``, no other head can be flagged. A shard of a run measures all
+    heads: which are possible is known only when all pairs are measured, and merging then keeps these.
     """
 
     heads: Literal["possible", "all"] = "possible"

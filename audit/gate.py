@@ -67,7 +67,8 @@ def decide(
 def _lost(coverage: Coverage) -> str:
     """What failed, or that nothing was measured at all; empty when all is well."""
     asked = any(survey.asked for survey in coverage.surveys)
-    if coverage.failed or (not coverage.measured and (coverage.planned or not asked)):
+    nobody = not coverage.measured and coverage.shard is None
+    if coverage.failed or (nobody and (coverage.planned or not asked)):
         lost = coverage.planned - coverage.measured
         return f"{lost} of {coverage.planned} pairs could not be measured"
     nothing = not coverage.measured and not any(s.measured for s in coverage.surveys if s.asked)
@@ -77,6 +78,8 @@ def _lost(coverage: Coverage) -> str:
 
 def _left_out(coverage: Coverage) -> str:
     """What was skipped; empty when nothing was."""
+    if coverage.shard is not None:
+        return f"{coverage.measured} of {coverage.planned} pairs are measured in this {coverage.shard}"
     if coverage.skipped:
         return f"{coverage.skipped} of {coverage.planned} pairs were skipped"
     return next((_missing(s) for s in coverage.surveys if s.measured < s.planned), "")

@@ -25,6 +25,15 @@ class Instruments:
     interveners: tuple[InterventionProbe, ...]
     details: tuple[DetailProbe, ...]
 
+    @property
+    def versions(self) -> dict[str, dict[str, str]]:
+        """What measures pairs, surveys the model and tries heads on held-out halves: name → version."""
+        return {
+            "pairs": {probe.name: probe.version for probe in self.by_pair},
+            "model": {probe.name: probe.version for probe in self.surveyors},
+            "held_out": {probe.name: probe.version for probe in self.interveners},
+        }
+
 
 def instruments(names: Iterable[str]) -> Instruments:
     """Load the probes of a config.

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from audit.agreement import Agreement, departures
 from audit.config import RunConfig
-from audit.results import Coverage, Finding, Limit
+from audit.results import Coverage, Finding, Limit, Shard
 
+#: The limit that tells that this is not a whole run.
+SHARD = "shard"
 #: The limit that tells how a later decision departs from the run.
 DECIDED_AGAIN = "decided-again"
 
@@ -61,7 +63,9 @@ def limits_of(
         verdict = f" The run itself came to {agreed.verdict}." if agreed.verdict else ""
         text = f"Decided again, not as the run was made: {'; '.join(told)}.{verdict}"
         here.append(Limit(id=DECIDED_AGAIN, text=text))
-    if "causal" in config.probes and config.causal.heads == "possible":
+    if coverage.shard is not None:
+        here.append(_shard(coverage.shard, coverage, config))
+    elif "causal" in config.probes and config.causal.heads == "possible":
         here.append(
             Limit(
                 id="quick-causal",
@@ -81,6 +85,18 @@ def limits_of(
             Limit(id="coverage", text=f"{left_out} of {coverage.planned} planned pairs were not measured.")
         )
     return (*_ALWAYS, *here, *_single_levels(findings))
+
+
+def _shard(shard: Shard, coverage: Coverage, config: RunConfig) -> Limit:
+    own = coverage.measured + coverage.failed
+    told = [f"This is {shard}, with {own} of {coverage.planned} pairs; nothing here holds for the whole run."]
+    if "causal" in config.probes and config.causal.heads == "possible":
+        told.append(
+            "Which heads can be flagged is known only when all pairs are measured, so it has the effects of all heads."
+        )
+    if "ablation" in config.probes:
+        told.append("Held-out halves need all pairs; none were tried.")
+    return Limit(id=SHARD, text=" ".join([*told, "`evenhand merge` joins the shards and decides."]))
 
 
 def _single_levels(findings: Sequence[Finding]) -> Iterator[Limit]:

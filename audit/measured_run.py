@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.batch_key import RunKey, run_key
+from audit.config import RunConfig
 from audit.environment import describe_environment, now
+from audit.head_spool import HeadSpool
 from audit.hiring import crew_of, threads_of
 from audit.instruments import Instruments
 from audit.loader import LoadedSuite
 from audit.pairs import Pair
-from audit.planning import plan
+from audit.planning import Plan, plan
 from audit.progress import Watcher
 from audit.protocols import Model
 from audit.recorded import Recorded, RecordedFields
 from audit.request import Request
 from audit.results import Audit, HeldOut, ModelInfo, SuiteInfo
-from audit.run_records import RunRecords
-from audit.store import MANIFEST, replacing, write_audit, write_detail, write_json, write_table
+from audit.run_records import RECORDS, RunRecords
+from audit.sharding import share_of
+from audit.store import write_detail, write_run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.head_table import HeadTable
     from audit.survey import Surveys
     from audit.tables import Tables
 
@@ -41,6 +46,9 @@ def measure_and_write(
 ) -> None:
     """Measure what no record is there for, decide, and write the run folder.
 
+    A shard measures its share of the batches with everything planned and prepared for the whole run, so that its
+    numbers, and the keys of its records, are those of the whole run.
+
     Args:
         request: what to audit.
         pairs: of all suites, as they are measured.
@@ -52,7 +60,7 @@ def measure_and_write(
         ModelError: a suite asks for what the model does not have.
         StoreError: the run folder cannot be written; what was measured is kept.
     """
-    from audit.runner import measure
+    from audit.runner import measure, pairs_to_show
 
     config, chosen = request.config, pairs[: request.limit]
     environment = describe_environment(threads_of(request.workers))
@@ -61,24 +69,39 @@ def measure_and_write(
     key = run_key(info, config, probes.by_pair, others, environment, planned.pairs)
     surveys = _surveys(request, probes, model, watcher)
     measuring = crew_of(request, model, planned.pairs, probes.by_pair, environment["threads"])
-    crew = Recorded(measuring, records, key.of_batch)
-    tables = measure(model, chosen, probes.by_pair, config, watcher, crew, planned)
-    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
-    held_out = _held_out(request, chosen, frames, probes, model, records, key, watcher)
-    if crew.pairs_read:
-        watcher.note(f"{crew.pairs_read} of {len(chosen)} pairs were measured before; their records are used")
-    with watcher.step("statistics"):
-        times = {"started": started, "finished": now()}
-        audit = _concluded(request, pairs, info, tables, frames, surveys, held_out, {**environment, **times})
-    with replacing(request.out) as folder:
-        for name, frame in frames.items():
-            write_table(folder, name, frame)
-        _write_details(folder, audit, frames, pairs, probes, model)
-        write_json(
-            folder / MANIFEST, _manifest(audit, request, {"run": key.digest, "ledger": records.digest})
-        )
-        write_audit(folder, audit)
+    crew, own = Recorded(measuring, records, key.of_batch), _own_share(request, planned, probes)
+    with closing(HeadSpool(request.out.resolve() / RECORDS)) as spool:
+        tables = measure(model, chosen, probes.by_pair, _measured_with(request), watcher, crew, own, spool)
+        frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), **surveys.tables}
+        heads = tables.head_table()
+        held_out = _held_out(request, chosen, (frames["pairs"], heads), probes, model, records, key, watcher)
+        if crew.pairs_read:
+            before = f"{crew.pairs_read} of {len(own.pairs)} pairs were measured before"
+            watcher.note(f"{before}; their records are used")
+        with watcher.step("statistics"):
+            about = {**environment, "started": started, "finished": now()}
+            audit = _concluded(request, pairs, info, tables, heads, frames, surveys, held_out, about)
+        shown = pairs_to_show(frames["pairs"], heads, audit.heads, config.detail)
+        details = partial(_write_details, shown=shown, pairs=pairs, probes=probes, model=model)
+        made_by = {"run": key.digest, "ledger": records.digest, "source": key.source}
+        manifest = {**manifest_of(audit, request.limit, probes.versions), "records": made_by}
+        write_run(request.out, frames, tables.head_frames(), details, manifest, audit)
     records.settle()
+
+
+def _own_share(request: Request, planned: Plan, probes: Instruments) -> Plan:
+    """The batches that this run measures: all, or those of its shard."""
+    if request.shard is None:
+        return planned
+    return share_of(planned, request.shard, probes.by_pair, request.config)
+
+
+def _measured_with(request: Request) -> RunConfig:
+    """A shard cannot know which heads its whole run would choose for stage 2, so it measures all."""
+    config = request.config
+    if request.shard is None:
+        return config
+    return config.model_copy(update={"causal": config.causal.model_copy(update={"heads": "all"})})
 
 
 def _surveys(request: Request, probes: Instruments, model: Model, watcher: Watcher) -> Surveys:
@@ -90,19 +113,23 @@ def _surveys(request: Request, probes: Instruments, model: Model, watcher: Watch
 def _held_out(
     request: Request,
     chosen: Sequence[Pair],
-    frames: Mapping[str, pd.DataFrame],
+    tables: tuple[pd.DataFrame, HeadTable],
     probes: Instruments,
     model: Model,
     records: RunRecords,
     key: RunKey,
     watcher: Watcher,
 ) -> tuple[HeldOut, ...]:
-    from audit.generality import try_out
+    """Heads of one half, tried on the other; not in a shard, whose pairs are no random halves of anything."""
+    from audit.generality import trial_of, try_out
 
+    if request.shard is not None:
+        return ()
     found: list[HeldOut] = []
     for probe in probes.interveners:
         memory = RecordedFields(records, partial(key.of_trial, probe))
-        found += try_out(model, chosen, frames, probe, request.config, watcher, memory.recall)
+        trial = trial_of(model, chosen, probe, memory.recall)
+        found += try_out(*tables, request.config, watcher, trial)
     return tuple(found)
 
 
@@ -111,6 +138,7 @@ def _concluded(
     pairs: Sequence[Pair],
     info: ModelInfo,
     tables: Tables,
+    heads: HeadTable,
     frames: Mapping[str, pd.DataFrame],
     surveys: Surveys,
     held_out: tuple[HeldOut, ...],
@@ -124,25 +152,18 @@ def _concluded(
     ]
     left_out = [pair.pair_id for pair in pairs[len(frames["pairs"]) :]]
     coverage = coverage_of(
-        frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage
+        frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage, request.shard
     )
-    return conclude(request.config, info, suites, frames, coverage, environment, held_out=held_out)
+    return conclude(request.config, info, suites, frames, heads, coverage, environment, held_out=held_out)
 
 
 def _write_details(
-    folder: Path,
-    audit: Audit,
-    frames: Mapping[str, pd.DataFrame],
-    pairs: Sequence[Pair],
-    probes: Instruments,
-    model: Model,
+    folder: Path, shown: Sequence[str], pairs: Sequence[Pair], probes: Instruments, model: Model
 ) -> None:
-    from audit.runner import pairs_to_show
-
-    count = int(audit.config["detail"])
+    by_id = {pair.pair_id: pair for pair in pairs}
     for probe in probes.details:
-        for pair in pairs_to_show(frames["pairs"], frames["heads"], pairs, audit.heads, count):
-            write_detail(folder, probe.detail(model, pair))
+        for name in shown:
+            write_detail(folder, probe.detail(model, by_id[name]))
 
 
 def _suite_info(loaded: LoadedSuite, pairs: Sequence[Pair]) -> SuiteInfo:
@@ -165,15 +186,23 @@ def _suite_info(loaded: LoadedSuite, pairs: Sequence[Pair]) -> SuiteInfo:
     )
 
 
-def _manifest(audit: Audit, request: Request, records: dict[str, str]) -> dict[str, Any]:
-    """What would make another run another run; never changed afterwards."""
+def manifest_of(audit: Audit, limit: int | None, probes: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """What would make another run another run; never changed afterwards.
+
+    Args:
+        audit: the result.
+        limit: of pairs.
+        probes: what measured, by what it is asked for: name → version.
+    """
+    shard = audit.coverage.shard
     return {
         "model": audit.model.model_dump(mode="json"),
         "suites": [suite.model_dump(mode="json") for suite in audit.suites],
         "config": audit.config,
         "environment": audit.environment,
-        "limit": request.limit,
-        "seed": request.config.seed,
+        "probes": probes,
+        "limit": limit,
+        "seed": audit.config["seed"],
+        "shard": None if shard is None else shard.model_dump(),
         "verdict": audit.verdict,
-        "records": records,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audit.config import RunConfig
 from audit.loader import LoadedSuite
+from audit.results import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Request:
         formats: reports to render.
         resume: take what was measured before from the run folder's records.
         workers: processes that measure, each with the model in its own memory; they share the threads.
+        shard: the share of the pairs to measure; None for all.
     """
 
     suites: tuple[LoadedSuite, ...]
@@ -34,3 +36,4 @@ class Request:
     formats: tuple[str, ...] = ("html",)
     resume: bool = True
     workers: int = 1
+    shard: Shard | None = None

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.held_out import told
-from audit.limits import DECIDED_AGAIN
+from audit.limits import DECIDED_AGAIN, SHARD
 from audit.results import Audit, CheckResult, HeadFinding, ModelInfo, Verdict
 from audit.store import RunFolder
 
@@ -33,7 +33,7 @@ def print_summary(done: RunFolder) -> None:
     console.print(audit.gate.why)
     console.print()
     for limit in audit.limits:
-        if limit.id == DECIDED_AGAIN:
+        if limit.id in (DECIDED_AGAIN, SHARD):
             console.print(limit.text, style="yellow")
             console.print()
     if audit.gate.checks:

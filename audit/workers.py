@@ -56,7 +56,7 @@ class Workers:
                 stack.callback(pool.shutdown, wait=True, cancel_futures=True)
                 numbers.update({pool.submit(_measure, left[number]): number for number in run})
             for future in as_completed(numbers):
-                yield numbers[future], future.result()
+                yield numbers.pop(future), future.result()  # what was handed over is kept nowhere
 
 
 def _runs(numbers: Sequence[int], count: int) -> list[Sequence[int]]:

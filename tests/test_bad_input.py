@@ -108,6 +108,12 @@ def test_suites_that_cannot_be_told_apart(told: Told, tmp_path: Path) -> None:
     ("option", "value", "message"),
     [
         ("--limit", "0", "--limit: out of range (got 0); expected at least 1"),
+        ("--workers", "0", "--workers: out of range (got 0); expected at least 1"),
+        (
+            "--shard",
+            "5/4",
+            "--shard: not a shard (got '5/4'); expected i/N with i from 1 to N, such as 2/4",
+        ),
         ("--batch-size", "0", "--batch-size: Input should be greater than or equal to 1 (got 0)"),
         ("--seed", "-1", "--seed: Input should be greater than or equal to 0 (got -1)"),
         ("--detail", "-1", "--detail: Input should be greater than or equal to 0 (got -1)"),

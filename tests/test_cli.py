@@ -14,7 +14,19 @@ from audit.loader import built_in
 from tests.tiny_suite import SUITE, write_suite
 
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ("run", "gate", "report", "doctor", "lint", "schema", "list", "import", "selfcheck", "power")
+COMMANDS = (
+    "run",
+    "gate",
+    "report",
+    "doctor",
+    "merge",
+    "lint",
+    "schema",
+    "list",
+    "import",
+    "selfcheck",
+    "power",
+)
 
 
 def ended(capsys: Captured, *arguments: str) -> tuple[int, str, str]:

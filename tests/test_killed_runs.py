@@ -21,12 +21,12 @@ BATCH = 5
 class Runs:
     """Starts a run of the tiny suite in a process of its own, and kills it."""
 
-    def __init__(self, folder: Path, model: Path) -> None:
-        self.suite, self.folder, self.model = write_suite(folder), folder, model
+    def __init__(self, folder: Path, model: Path, *options: str) -> None:
+        self.suite, self.folder, self.model, self.options = write_suite(folder), folder, model, options
 
     def start(self, out: str) -> ForkServerProcess:
         arguments = ["run", str(self.suite), "--model", str(self.model), "--out", str(self.folder / out)]
-        arguments += ["--batch-size", str(BATCH), "--config", str(self.config())]
+        arguments += ["--batch-size", str(BATCH), "--config", str(self.config()), *self.options]
         return start_noted(arguments, self.log(out), self.said(out))
 
     def config(self) -> Path:
@@ -92,6 +92,12 @@ def result(folder: Path) -> dict[str, Any]:
         if name not in ("audit.json", "manifest.json", "report.html", "records/lock"):
             found[name] = content
     return found
+
+
+def test_a_killed_shard_goes_on_as_if_nothing_had_happened(tmp_path: Path, tiny_folder: Path) -> None:
+    runs = Runs(tmp_path, tiny_folder, "--shard", "1/3")
+    runs.finish("whole")
+    check(runs, result(tmp_path / "whole"), 0)
 
 
 def check(runs: Runs, whole: dict[str, Any], seed: int) -> None:

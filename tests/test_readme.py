@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from audit.cli import app
 from audit.config import RunConfig
@@ -49,12 +50,14 @@ def test_the_suites_named_load_and_the_limits_are_those_of_the_preset() -> None:
     assert RunConfig().q == 0.05
 
 
-def yaml_blocks() -> list[str]:
-    return re.findall(r"```yaml\n(.*?)```", README, re.S)
+def yaml_block(start: str) -> str:
+    """The block that begins so."""
+    (found,) = (block for block in re.findall(r"```yaml\n(.*?)```", README, re.S) if block.startswith(start))
+    return found
 
 
 def test_the_suite_shown_lints_and_only_its_size_is_warned_of(tmp_path: Path) -> None:
-    (tmp_path / "kitchen.yaml").write_text(yaml_blocks()[0], encoding="utf-8")
+    (tmp_path / "kitchen.yaml").write_text(yaml_block("suite: kitchen"), encoding="utf-8")
     loaded = load_suite(tmp_path / "kitchen.yaml")
     assert {finding.rule for finding in lint(loaded)} == {"levels"}
     assert {finding.severity for finding in lint(loaded)} == {"warning"}
@@ -65,7 +68,7 @@ def test_the_suite_shown_lints_and_only_its_size_is_warned_of(tmp_path: Path) ->
 
 
 def test_the_config_shown_loads(tmp_path: Path) -> None:
-    (tmp_path / "release-2.yaml").write_text(yaml_blocks()[2], encoding="utf-8")
+    (tmp_path / "release-2.yaml").write_text(yaml_block("preset: "), encoding="utf-8")
     config = load_config(tmp_path / "release-2.yaml")[0]
     assert [check.id for check in config.checks] == ["heads", "effect"]
     assert config.waivers[0].check == "effect"
@@ -74,10 +77,23 @@ def test_the_config_shown_loads(tmp_path: Path) -> None:
 def test_the_tests_of_embeddings_shown_load(tmp_path: Path) -> None:
     head = "suite: words\nversion: 1\naxis: gender\ntask: embedding\n"
     head += "lists: {job: [{name: nurse, female_share: 88}]}\n"
-    (tmp_path / "words.yaml").write_text(head + yaml_blocks()[1], encoding="utf-8")
+    (tmp_path / "words.yaml").write_text(head + yaml_block("associations:"), encoding="utf-8")
     loaded = load_suite(tmp_path / "words.yaml")
     assert lint(loaded) == []
     assert [one.id for one in (*loaded.suite.associations, *loaded.suite.projections)] == [
         "family-career",
         "jobs",
     ]
+
+
+def test_the_matrix_shown_runs_every_shard_once_and_merges_them() -> None:
+    jobs = yaml.safe_load(yaml_block("jobs:"))["jobs"]
+    numbers = jobs["shard"]["strategy"]["matrix"]["shard"]
+    runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    (measured,) = (run for run in runs if "evenhand run" in run)
+    (of,) = re.findall(r"--shard \$\{\{ matrix\.shard \}\}/(\d+) --out shard", measured)
+    assert numbers == [*range(1, int(of) + 1)]
+    assert jobs["verdict"]["needs"] == "shard"
+    assert runs[-1] == "evenhand merge shards/* --out run"
+    accepted = {int(code) for code in re.findall(r"in ([\d|]+)\)", measured)[0].split("|")}
+    assert accepted == {ExitCode.FAIL, ExitCode.INCONCLUSIVE}

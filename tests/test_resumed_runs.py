@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import api, batches, measured_run
+from audit import api, batches, store
 from audit.api import Request, run_audit
 from audit.cli import main
 from audit.config import Check
@@ -175,7 +175,7 @@ def test_an_unfinished_run_is_told_and_finished_by_the_same_command(
         raise Cut
 
     with monkeypatch.context() as patch:
-        patch.setattr(measured_run, "write_audit", cut)
+        patch.setattr(store, "write_audit", cut)
         with pytest.raises(Cut):
             run_audit(request, QUIET)
     assert [each.name for each in out.iterdir()] == ["records"]
@@ -196,7 +196,7 @@ def test_a_full_disk_at_the_end_leaves_the_old_run_and_all_records(
 
     request, before = configured(request_again, seed=1), listing(copy)
     with monkeypatch.context() as patch:
-        patch.setattr(measured_run, "write_table", full)
+        patch.setattr(store, "write_table", full)
         with pytest.raises(StoreError) as caught:
             run_audit(request, QUIET)
     assert str(caught.value) == f"{copy}: cannot be written (No space left on device); nothing was changed"

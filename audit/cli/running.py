@@ -11,10 +11,13 @@ import typer
 
 if TYPE_CHECKING:
     from audit.config import RunConfig
+    from audit.request import Request
+    from audit.results import Shard
     from audit.store import RunFolder
     from audit.yaml_lines import Document
 
 MODEL_HELP = "A local folder, a .gguf file, a hub id, or 'demo'."
+SHARD_HELP = "Measure only share I of N: the effects of all heads, and no held-out halves."
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as one line of JSON.")]
 Dtype = Annotated[str | None, typer.Option(help="float32, bfloat16, float16 or auto.")]
@@ -49,22 +52,18 @@ def run(
     allow_pickle: AllowPickle = False,
     resume: Resume = True,
     workers: Annotated[int, typer.Option(help="Processes that measure, each with its own model.")] = 1,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help=SHARD_HELP)] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> int:
     """Audit a model: measure, decide, write the run folder. The exit code is the verdict.
 
     A run that was cut goes on when the same command is given again: only the batch in flight is measured twice.
+    Shards never pass; `evenhand merge` joins them and decides.
     """
     from audit.api import run_audit
-    from audit.errors import InputError
-    from audit.loader import load_suite
     from audit.progress import Watcher
-    from audit.request import Request
 
-    for name, given in (("--limit", limit), ("--workers", workers)):
-        if given is not None and given < 1:
-            raise InputError.single(f"out of range (got {given}); expected at least 1", path=name)
     changes = {
         "probes": _names(probes) if probes is not None else None,
         "dtype": dtype,
@@ -73,17 +72,40 @@ def run(
         "seed": seed,
         "detail": detail,
     }
-    request = Request(
-        suites=tuple(load_suite(suite) for suite in suites),
-        model=model,
-        config=_changed(config, changes),
-        out=out or Path("runs") / suites[0].stem,
-        limit=limit,
-        allow_pickle=allow_pickle,
-        resume=resume,
-        workers=workers,
-    )
-    return _tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
+    how = {"limit": limit, "workers": workers, "allow_pickle": allow_pickle, "resume": resume}
+    request = _request(suites, model, _changed(config, changes), out, shard, how)
+    return tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
+
+
+def _request(
+    suites: Sequence[Path],
+    model: str,
+    config: RunConfig,
+    out: Path | None,
+    shard: str | None,
+    how: dict[str, Any],
+) -> Request:
+    """What the options of ``run`` ask for.
+
+    Raises:
+        InputError: an option is out of range, or a suite is wrong.
+    """
+    from audit.errors import InputError
+    from audit.loader import load_suite
+    from audit.request import Request
+    from audit.sharding import read_shard
+
+    for name in ("limit", "workers"):
+        if how[name] is not None and how[name] < 1:
+            raise InputError.single(f"out of range (got {how[name]}); expected at least 1", path=f"--{name}")
+    own = None if shard is None else read_shard(shard)
+    folder = out or _default_out(suites[0], own)
+    return Request(tuple(load_suite(suite) for suite in suites), model, config, folder, shard=own, **how)
+
+
+def _default_out(suite: Path, shard: Shard | None) -> Path:
+    """``runs/<suite>``; shards of one run must not overwrite each other."""
+    return Path("runs") / (suite.stem if shard is None else f"{suite.stem}-{shard.index}-of-{shard.of}")
 
 
 def gate(
@@ -95,7 +117,7 @@ def gate(
     """Decide again from a finished run, without the model. The exit code is the verdict."""
     from audit.api import gate_again
 
-    return _tell(gate_again(folder, None if config is None else _changed(config, {})), quiet, as_json)
+    return tell(gate_again(folder, None if config is None else _changed(config, {})), quiet, as_json)
 
 
 def report(
@@ -182,7 +204,8 @@ def _check_probes(names: Sequence[str], named_in: Document | str) -> None:
             raise InputError([named_in.fault(("probes", number), told)]) from None
 
 
-def _tell(done: RunFolder, quiet: bool, as_json: bool) -> int:
+def tell(done: RunFolder, quiet: bool, as_json: bool) -> int:
+    """Tell the outcome; the exit code is the verdict."""
     from audit.results import ExitCode
     from audit.summary import print_summary, summary_json
 

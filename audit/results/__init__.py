@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import ExitCode, Result, Verdict
-from .coverage import Coverage, Reason, Surveyed
+from .coverage import Coverage, Reason, Shard, Surveyed
 from .decision import CheckResult, Gate, WaiverInfo
 from .findings import Estimate, Finding, HeadFinding, HeldOut, Label
 from .provenance import ModelInfo, SelfTestStep, SuiteInfo
@@ -31,6 +31,7 @@ __all__ = [
     "Reason",
     "Result",
     "SelfTestStep",
+    "Shard",
     "SuiteInfo",
     "Surveyed",
     "Verdict",

@@ -32,8 +32,26 @@ class Surveyed(Result):
     reason: str | None = None
 
 
+class Shard(Result):
+    """One of several runs that measure the pairs of one together, each its own share.
+
+    Args:
+        index: from 1.
+        of: how many there are.
+    """
+
+    index: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"shard {self.index} of {self.of}"
+
+
 class Coverage(Result):
-    """What was planned and what was measured; an incomplete run never passes. Numbers count pairs."""
+    """What was planned and what was measured; an incomplete run never passes. Numbers count pairs.
+
+    ``shard`` tells that the pairs of the other shards were left to them; None for whole runs.
+    """
 
     planned: int
     measured: int
@@ -44,3 +62,4 @@ class Coverage(Result):
     unaligned_words: int = 0
     undefined: tuple[Reason, ...] = ()
     surveys: tuple[Surveyed, ...] = ()
+    shard: Shard | None = None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.config import CheckMeasure
-from audit.results import Estimate, ExitCode, Verdict
+from audit.results import Coverage, Estimate, ExitCode, Shard, Verdict
 from tests.audit.gate_cases import check, decided, finding, head
 
 SIZES: list[CheckMeasure] = ["total_effect", "likelihood_diff", "pct_stereotype"]
@@ -222,3 +222,16 @@ def test_several_failures_are_told_by_the_first() -> None:
         gate.why
         == "the total effect under a/b is +0.500 nats [+0.400, +0.600]: beyond ±0.1. 1 more check has this verdict."
     )
+
+
+@pytest.mark.parametrize("measured", [0, 10, 40])
+def test_a_shard_never_passes_and_is_no_error(measured: int) -> None:
+    """One that has none of few batches is as good as any other, and one that has all is still no whole run."""
+    shard = Shard(index=1, of=4)
+    share = Coverage(planned=40, measured=measured, skipped=40 - measured, failed=0, shard=shard)
+    fine = finding("total_effect", 0.0, -0.01, 0.01)
+    gate, _ = decided(check(), findings=(fine,), coverage=share)
+    told = f"{measured} of 40 pairs are measured in this shard 1 of 4; an incomplete run never passes."
+    assert (gate.verdict, gate.why) == (Verdict.INCONCLUSIVE, told)
+    broken = share.model_copy(update={"failed": 1})
+    assert decided(check(), findings=(fine,), coverage=broken)[0].verdict is Verdict.ERROR

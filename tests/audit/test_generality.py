@@ -13,7 +13,7 @@ import pytest
 
 from audit.config import AblationSettings, CausalSettings, RunConfig
 from audit.errors import MeasurementError
-from audit.generality import try_out
+from audit.generality import trial_of, try_out
 from audit.held_out import told
 from audit.holdout import split_halves
 from audit.pairs import Pair, Text
@@ -72,7 +72,8 @@ def pairs_of(frame: pd.DataFrame) -> list[Pair]:
 
 
 def tried(frames: dict[str, pd.DataFrame], probe: FakeProbe, config: RunConfig = CONFIG) -> list[HeldOut]:
-    return list(try_out(None, pairs_of(frames["pairs"]), frames, probe, config, QUIET))  # any model will do
+    trial = trial_of(None, pairs_of(frames["pairs"]), probe)  # any model will do
+    return list(try_out(frames["pairs"], frames["heads"], config, QUIET, trial))
 
 
 def test_each_half_chooses_once_and_is_tried_on_pairs_that_had_no_part_in_the_choice() -> None:
@@ -104,11 +105,8 @@ def test_a_half_that_was_tried_before_is_recalled(tmp_path: Path) -> None:
             recall = RecordedFields(records, lambda what: sha256(repr(what).encode()).hexdigest()).recall
             if number == 2:
                 next((tmp_path / "records").glob("*.json")).unlink()
-            found.append(
-                try_out(
-                    None, pairs_of(frames["pairs"]), frames, probe, CONFIG, QUIET, recall
-                )  # any model will do
-            )
+            trial = trial_of(None, pairs_of(frames["pairs"]), probe, recall)  # any model will do
+            found.append(try_out(frames["pairs"], frames["heads"], CONFIG, QUIET, trial))
     assert found[0] == found[1] == found[2] == tuple(tried(frames, FakeProbe()))
     asked = [len(probe.asked) for probe in probes]
     assert asked[0] == found[0][0].trying + found[0][1].trying

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -217,28 +218,43 @@ def flagged(layer: int, number: int, yes: bool = True) -> HeadFinding:
     return HeadFinding(suite="jobs", contrast=("she", "he"), label=label, flagged=yes, **place)
 
 
-def shown(tables: Tables, planned: list[Pair], findings: list[HeadFinding], count: int) -> list[str]:
+def shown(tables: Tables, findings: list[HeadFinding], count: int) -> list[str]:
     frame = tables.pairs().assign(status="measured")
-    return [one.pair_id for one in pairs_to_show(frame, tables.heads(), planned, findings, count)]
+    frame.loc[frame["pair_id"] == "seed", "cluster"] = "seed"
+    return pairs_to_show(frame, tables.head_table(), findings, count)
 
 
 def test_the_strongest_pairs_are_shown_after_those_written_by_hand() -> None:
     strength = {"a": 0.1, "b": -0.5, "c": 0.3, "seed": 0.0, "control": float("nan")}
     tables = heads_of(strength)
-    planned = [pair(name, cluster="seed" if name == "seed" else "t") for name in strength]
-    assert shown(tables, planned, [], 10) == ["seed", "b", "c", "a", "control"]
-    assert shown(tables, planned, [flagged(0, 0)], 3) == ["seed", "b", "c"]
-    assert shown(tables, planned, [flagged(0, 0)], 10) == ["seed", "b", "c", "a"]
-    assert shown(tables, planned, [flagged(0, 1), flagged(0, 0, yes=False)], 2) == ["seed", "a"]
-    assert shown(tables, planned, [], 0) == []
+    assert shown(tables, [], 10) == ["seed", "b", "c", "a", "control"]
+    assert shown(tables, [flagged(0, 0)], 3) == ["seed", "b", "c"]
+    assert shown(tables, [flagged(0, 0)], 10) == ["seed", "b", "c", "a"]
+    assert shown(tables, [flagged(0, 1), flagged(0, 0, yes=False)], 2) == ["seed", "a"]
+    assert shown(tables, [], 0) == []
+
+
+def test_heads_of_measured_batches_do_not_stay_in_memory() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    class Watched(FakeAttention):
+        def records(self, one: Pair) -> Iterator[Record]:
+            assert [each for each in alive[:-20] if each() is not None] == []
+            for record in super().records(one):
+                assert isinstance(record, HeadRecord)
+                alive.extend(map(weakref.ref, record.measures.values()))
+                yield record
+
+    tables = run(numbered(40), Watched())
+    assert len(alive) == 80
+    assert len(tables.heads()) == 40 * 6
 
 
 def test_nothing_is_shown_of_pairs_that_were_not_measured() -> None:
     tables = heads_of({"a": 0.1, "b": 0.2})
     frame = tables.pairs().assign(status=["measured", "failed"])
-    planned = [pair("a"), pair("b")]
-    assert [one.pair_id for one in pairs_to_show(frame, tables.heads(), planned, [], 5)] == ["a"]
-    assert pairs_to_show(frame, tables.heads().iloc[:0], planned, [], 5) == []
+    assert pairs_to_show(frame, tables.head_table(), [], 5) == ["a"]
+    assert pairs_to_show(frame, Tables([pair("a"), pair("b")]).head_table(), [], 5) == []
 
 
 def test_pairs_that_no_probe_is_for_are_skipped_not_measured() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,14 @@ def test_every_batch_is_measured_once_by_neighbours(tmp_path: Path) -> None:
     by = {name: process for name, (process,) in hire.measured().items()}
     assert len({by["p0"], by["p1"], by["p2"]}) == len({by["p3"], by["p4"]}) == 1
     assert len(set(by.values())) == 2
+
+
+def test_what_was_handed_over_is_kept_nowhere(tmp_path: Path) -> None:
+    alive = []
+    for _, result in Workers(Hire(tmp_path), 1).measure(BATCHES):
+        assert result.records
+        alive.append(sum(isinstance(each, BatchResult) for each in gc.get_objects()))
+    assert alive[-1] == 1  # the one that was handed over last
 
 
 def test_nothing_to_measure_starts_nobody(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from audit.config import CausalSettings
-from audit.generality import try_out
+from audit.generality import trial_of, try_out
 from audit.progress import Watcher
 from audit.results import HeldOut
 from audit.runner import measure
@@ -76,7 +76,8 @@ def run_held_out() -> None:
         loaded[:] = [model]
         frames = _all_effects(model)
         config = ALL_HEADS.model_copy(update={"seed": int(key)})
-        found = try_out(model, own("labels"), frames, AblationProbe(), config, Watcher(quiet=True))
+        trial = trial_of(model, own("labels"), AblationProbe())
+        found = try_out(frames["pairs"], frames["heads"], config, Watcher(quiet=True), trial)
         return {"halves": [one.model_dump(mode="json") for one in found]}
 
     rows = drawn("held_out", map(str, range(SPLITS)), draw)
