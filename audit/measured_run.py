@@ -65,14 +65,14 @@ def measure_and_write(
     others = (*probes.surveyors, *probes.interveners)
     key = run_key(info, config, probes.by_pair, others, environment, planned.pairs)
     surveys = _surveys(request, probes, model, watcher)
-    measuring = crew_of(request, model, planned.pairs, probes.by_pair, environment["threads"])
-    crew, own = Recorded(measuring, records, key.of_batch), _own_share(request, planned, probes)
-    tables = measure(model, chosen, probes.by_pair, _measured_with(request), watcher, crew, own)
+    own = _own_share(request, planned, probes)
+    with crew_of(request, model, info, planned.pairs, probes.by_pair, environment) as measuring:
+        crew = Recorded(measuring, records, key.of_batch)
+        tables = measure(model, chosen, probes.by_pair, _measured_with(request), watcher, crew, own)
     frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
     held_out = _held_out(request, chosen, frames, probes, model, records, key, watcher)
-    if crew.pairs_read:
-        told = f"{crew.pairs_read} of {len(own.pairs)} pairs were measured before; their records are used"
-        watcher.note(told)
+    if read := crew.pairs_read:
+        watcher.note(f"{read} of {len(own.pairs)} pairs were measured before; their records are used")
     with watcher.step("statistics"):
         times = {"started": started, "finished": now()}
         audit = _concluded(request, pairs, info, tables, frames, surveys, held_out, {**environment, **times})
