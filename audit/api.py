@@ -17,6 +17,7 @@ from audit.measured_run import measure_and_write
 from audit.pairs import Pair
 from audit.progress import Watcher
 from audit.protocols import Model
+from audit.ray_worker import check_ray
 from audit.registry import REPORTS
 from audit.request import Request
 from audit.results import Audit, ModelInfo, SelfTestStep
@@ -79,6 +80,8 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
         StoreError: the run folder cannot be written.
     """
     started = now()
+    if request.engine == "ray":
+        check_ray()
     pairs = _pairs(request)
     probes = instruments(request.config.probes)
     for name in request.formats:

@@ -46,9 +46,6 @@ def measure_and_write(
 ) -> None:
     """Measure what no record is there for, decide, and write the run folder.
 
-    A shard measures its share of the batches with everything planned and prepared for the whole run, so that its
-    numbers, and the keys of its records, are those of the whole run.
-
     Args:
         request: what to audit.
         pairs: of all suites, as they are measured.
@@ -68,16 +65,16 @@ def measure_and_write(
     others = (*probes.surveyors, *probes.interveners)
     key = run_key(info, config, probes.by_pair, others, environment, planned.pairs)
     surveys = _surveys(request, probes, model, watcher)
-    measuring = crew_of(request, model, planned.pairs, probes.by_pair, environment["threads"])
-    crew, own = Recorded(measuring, records, key.of_batch), _own_share(request, planned, probes)
+    own = _own_share(request, planned, probes)
     with closing(HeadSpool(request.out.resolve() / RECORDS)) as spool:
-        tables = measure(model, chosen, probes.by_pair, _measured_with(request), watcher, crew, own, spool)
+        with crew_of(request, model, info, planned.pairs, probes.by_pair, environment) as measuring:
+            crew, measured_with = Recorded(measuring, records, key.of_batch), _measured_with(request)
+            tables = measure(model, chosen, probes.by_pair, measured_with, watcher, crew, own, spool)
+        if read := crew.pairs_read:
+            watcher.note(f"{read} of {len(own.pairs)} pairs were measured before; their records are used")
         frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), **surveys.tables}
         heads = tables.head_table()
         held_out = _held_out(request, chosen, (frames["pairs"], heads), probes, model, records, key, watcher)
-        if crew.pairs_read:
-            before = f"{crew.pairs_read} of {len(own.pairs)} pairs were measured before"
-            watcher.note(f"{before}; their records are used")
         with watcher.step("statistics"):
             about = {**environment, "started": started, "finished": now()}
             audit = _concluded(request, pairs, info, tables, heads, frames, surveys, held_out, about)
@@ -90,7 +87,11 @@ def measure_and_write(
 
 
 def _own_share(request: Request, planned: Plan, probes: Instruments) -> Plan:
-    """The batches that this run measures: all, or those of its shard."""
+    """The batches that this run measures: all, or those of its shard.
+
+    Everything is planned and prepared for the whole run, so that a shard's numbers, and the keys of its records, are
+    those of the whole run.
+    """
     if request.shard is None:
         return planned
     return share_of(planned, request.shard, probes.by_pair, request.config)

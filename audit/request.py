@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from audit.config import RunConfig
 from audit.loader import LoadedSuite
 from audit.results import Shard
+
+Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Request:
         formats: reports to render.
         resume: take what was measured before from the run folder's records.
         workers: processes that measure, each with the model in its own memory; they share the threads.
+        engine: who runs them: this machine, or Ray.
         shard: the share of the pairs to measure; None for all.
     """
 
@@ -36,4 +40,5 @@ class Request:
     formats: tuple[str, ...] = ("html",)
     resume: bool = True
     workers: int = 1
+    engine: Engine = "local"
     shard: Shard | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from audit import ray_worker
 from tests.conftest import Told
 from tests.tiny_suite import SUITE, write_suite
 
@@ -109,6 +110,7 @@ def test_suites_that_cannot_be_told_apart(told: Told, tmp_path: Path) -> None:
     [
         ("--limit", "0", "--limit: out of range (got 0); expected at least 1"),
         ("--workers", "0", "--workers: out of range (got 0); expected at least 1"),
+        ("--engine", "dask", "--engine: unknown engine 'dask'; expected local or ray"),
         (
             "--shard",
             "5/4",
@@ -211,4 +213,12 @@ def test_a_task_that_the_model_cannot_be_asked_is_refused(
     write_suite(tmp_path, SUITE.replace("task: coreference", f"task: {task}"))
     assert told("run", "jobs.yaml", "--model", str(tiny_folder), "--quiet") == (
         f"jobs.yaml:4: task: '{task}' needs a model with the head '{head}'; {tiny_folder} has 'causal-lm'"
+    )
+
+
+def test_ray_that_is_not_installed(told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_suite(tmp_path)
+    monkeypatch.setattr(ray_worker, "find_spec", lambda name: None)
+    assert told("run", "jobs.yaml", "--model", "none", "--engine", "ray") == (
+        "--engine ray: Ray is not installed; expected it: pip install 'evenhand[ray]'"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -52,6 +52,7 @@ def run(
     allow_pickle: AllowPickle = False,
     resume: Resume = True,
     workers: Annotated[int, typer.Option(help="Processes that measure, each with its own model.")] = 1,
+    engine: Annotated[str, typer.Option(help="Who runs the workers: local or ray.")] = "local",
     shard: Annotated[str | None, typer.Option(metavar="I/N", help=SHARD_HELP)] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -72,7 +73,13 @@ def run(
         "seed": seed,
         "detail": detail,
     }
-    how = {"limit": limit, "workers": workers, "allow_pickle": allow_pickle, "resume": resume}
+    how = {
+        "limit": limit,
+        "workers": workers,
+        "engine": engine,
+        "allow_pickle": allow_pickle,
+        "resume": resume,
+    }
     request = _request(suites, model, _changed(config, changes), out, shard, how)
     return tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
 
@@ -92,9 +99,12 @@ def _request(
     """
     from audit.errors import InputError
     from audit.loader import load_suite
-    from audit.request import Request
+    from audit.request import Engine, Request
     from audit.sharding import read_shard
 
+    if how["engine"] not in get_args(Engine):
+        told = f"unknown engine {how['engine']!r}; expected {' or '.join(get_args(Engine))}"
+        raise InputError.single(told, path="--engine")
     for name in ("limit", "workers"):
         if how[name] is not None and how[name] < 1:
             raise InputError.single(f"out of range (got {how[name]}); expected at least 1", path=f"--{name}")
