@@ -90,10 +90,7 @@ def pool_keys(weights: Array, words: Sequence[Word]) -> Array:
         raise ShapeError(
             f"{len(tokens)} tokens in words, {keys} keys; expected every key in exactly one word"
         )
-    member = np.zeros((keys, len(words)))
-    for index, word in enumerate(words):
-        member[list(word.tokens), index] = 1.0
-    return np.asarray(weights @ member)
+    return _sums(weights, [word.tokens for word in words])
 
 
 def pool_queries(weights: Array, groups: Sequence[Sequence[int]]) -> Array:
@@ -114,7 +111,23 @@ def pool_queries(weights: Array, groups: Sequence[Sequence[int]]) -> Array:
             raise ShapeError(f"query rows {list(group)} of {rows}; expected at least one row that is there")
     if not len(groups):
         return np.zeros((*weights.shape[:-2], 0, weights.shape[-1]))
-    return np.stack([weights[..., list(group), :].mean(axis=-2) for group in groups], axis=-2)
+    sums = np.swapaxes(_sums(np.swapaxes(weights, -1, -2), groups), -1, -2)
+    return sums / np.array([len(group) for group in groups], dtype=np.float64)[:, None]
+
+
+def _sums(values: Array, groups: Sequence[Sequence[int]]) -> Array:
+    """`[..., K]` → `[..., G]`: the sum over each group of places; 0 over a group without any."""
+    places = [place for group in groups for place in group]
+    taken = np.take(values, places, axis=-1)
+    if all(len(group) == 1 for group in groups):
+        return np.asarray(taken)
+    sizes = np.array([len(group) for group in groups])
+    filled = np.flatnonzero(sizes)
+    sums = np.zeros((*values.shape[:-1], len(groups)))
+    if len(filled):
+        starts = (np.cumsum(sizes) - sizes)[filled]
+        sums[..., filled] = np.add.reduceat(taken, starts, axis=-1)
+    return sums
 
 
 def match_rows(p: Array, q: Array, alignment: Alignment) -> tuple[Array, Array]:

@@ -172,6 +172,7 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
         run.audit.model,
         run.audit.suites,
         run.tables(),
+        run.heads(),
         run.audit.coverage,
         run.audit.environment,
         agreed,

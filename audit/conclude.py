@@ -12,6 +12,8 @@ from audit.embedding_findings import embedding_findings
 from audit.findings import output_findings
 from audit.gate import decide
 from audit.head_accuracy import with_accuracy
+from audit.head_rows import head_table
+from audit.head_table import HeadTable
 from audit.heads import analyse_heads
 from audit.limits import limits_of
 from audit.patterns import with_patterns
@@ -77,16 +79,17 @@ def _reasons(pairs: pd.DataFrame, status: str) -> tuple[Reason, ...]:
 
 
 def analyse(
-    config: RunConfig, pairs: pd.DataFrame, outputs: pd.DataFrame, heads: pd.DataFrame
+    config: RunConfig, pairs: pd.DataFrame, outputs: pd.DataFrame, heads: HeadTable | pd.DataFrame
 ) -> tuple[list[Finding], list[HeadFinding]]:
     """Estimate everything from the measured pairs.
 
     Pairs that were not measured stay in the table: their units are incomplete and must be left out.
     """
     findings = output_findings(pairs, outputs, config) + coreference_findings(pairs, outputs, config)
-    if not len(heads):
+    table = head_table(heads)
+    if not table.sections:
         return findings, []
-    return findings, with_accuracy(analyse_heads(pairs, heads, config), pairs, heads, config)
+    return findings, with_accuracy(analyse_heads(pairs, table, config), pairs, table, config)
 
 
 def conclude(
@@ -94,6 +97,7 @@ def conclude(
     model: ModelInfo,
     suites: Sequence[SuiteInfo],
     tables: Mapping[str, pd.DataFrame],
+    heads: HeadTable | pd.DataFrame,
     coverage: Coverage,
     environment: dict[str, Any],
     agreed: Agreement | None = None,
@@ -102,20 +106,21 @@ def conclude(
     """Analyse, decide, and put everything into the canonical result.
 
     Args:
-        tables: ``pairs``, ``outputs`` and ``heads``, and those of the surveys that were made.
+        tables: ``pairs`` and ``outputs``, and those of the surveys that were made.
+        heads: ``heads.parquet``.
         environment: with ``started``, the run's first moment: thresholds younger than it are marked.
         agreed: what the run was made with, when it is decided again.
         held_out: heads chosen on one half of the pairs and tried on the other.
     """
-    findings, heads = analyse(config, tables["pairs"], tables["outputs"], tables["heads"])
+    findings, found = analyse(config, tables["pairs"], tables["outputs"], heads)
     if "patterns" in tables:
-        heads = with_patterns(heads, tables["patterns"])
+        found = with_patterns(found, tables["patterns"])
     if "embeddings" in tables:
         findings += embedding_findings(tables["embeddings"], config)
     today = dt.datetime.now(dt.UTC).date()
     started = dt.datetime.fromisoformat(environment["started"]).date()
     made_with = None if agreed is None else agreed.config
-    gate, waivers = decide(config, findings, heads, coverage, today, started, made_with)
+    gate, waivers = decide(config, findings, found, coverage, today, started, made_with)
     return Audit(
         verdict=gate.verdict,
         model=model,
@@ -124,7 +129,7 @@ def conclude(
         environment=environment,
         coverage=coverage,
         findings=tuple(findings),
-        heads=tuple(heads),
+        heads=tuple(found),
         held_out=held_out,
         gate=gate,
         waivers=waivers,

@@ -16,7 +16,7 @@ from audit.estimates import Reading, estimates
 from audit.pairs import ALL_AXES
 from audit.results import Estimate, Finding
 from audit.shares import as_share
-from audit.statistics import Flips
+from audit.sign_flips import Flips
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]

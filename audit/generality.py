@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.config import RunConfig
 from audit.errors import MeasurementError
+from audit.head_rows import head_table
+from audit.head_table import HeadTable, PartOfHeads
 from audit.holdout import Fall, Halves, choose_heads, random_choices, split_halves
 from audit.pairs import Pair
 from audit.progress import Watcher
@@ -32,7 +34,7 @@ _FEW = "too few templates or items to split in two"
 
 
 def try_out(
-    tables: Mapping[str, pd.DataFrame], config: RunConfig, watcher: Watcher, trial: Trial
+    pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, config: RunConfig, watcher: Watcher, trial: Trial
 ) -> tuple[HeldOut, ...]:
     """Choose heads on half of the templates × half of the items, and average their rows on the other half.
 
@@ -40,20 +42,21 @@ def try_out(
     heads of the same layers.
 
     Args:
-        tables: ``pairs`` and ``heads``.
+        pairs: ``pairs.parquet``.
+        heads: ``heads.parquet``.
         config: seed, `min_bias`, and how many random sets.
         watcher: told of every half.
         trial: edits heads, see :func:`trial_of`; raises MeasurementError.
     Returns:
         Two results per suite × contrast whose heads could be flagged; undefined ones with their reason.
     """
-    work = list(_work(tables["pairs"], config))
+    work, table = list(_work(pairs, config)), head_table(heads)
     found = []
     for name, number, halves in watcher.track("held-out halves", work):
         result = HeldOut(suite=name[0], contrast=name[1], half=number, seed=config.seed)
         result = result.model_copy(update={"choosing": len(halves.choosing), "trying": len(halves.trying)})
         try:
-            update = _tried(halves, tables, config, trial)
+            update = _tried(halves, (pairs, table), config, trial)
         except MeasurementError as error:
             update = {"reason": str(error)}
         found.append(result.model_copy(update=update))
@@ -95,18 +98,19 @@ def _work(
 
 
 def _tried(
-    halves: Halves, tables: Mapping[str, pd.DataFrame], config: RunConfig, trial: Trial
+    halves: Halves, tables: tuple[pd.DataFrame, HeadTable], config: RunConfig, trial: Trial
 ) -> dict[str, object]:
     """What one half's heads do on the other half, as fields of a result."""
     if config.causal.heads != "all":
         return {"reason": _LEAKS}
     if not halves.choosing or not halves.trying:
         return {"reason": _FEW}
-    own, theirs = (tables[name][tables[name]["pair_id"].isin(halves.choosing)] for name in ("pairs", "heads"))
-    choice = choose_heads(own, theirs, config)
+    frame, heads = tables
+    own = PartOfHeads(heads, frozenset(halves.choosing))
+    choice = choose_heads(frame[frame["pair_id"].isin(halves.choosing)], own, config)
     if not (choice.pronoun or choice.next):
         return {"reason": _NONE}
-    sets = (choice, *random_choices(choice, _heads(theirs), config.ablation.sets, config.seed))
+    sets = (choice, *random_choices(choice, _heads(own), config.ablation.sets, config.seed))
     return {
         "heads": tuple(sorted(choice.pronoun or ())),
         "heads_next": tuple(sorted(choice.next or ())),
@@ -141,11 +145,16 @@ def _effects(
     }
 
 
-def _heads(heads: pd.DataFrame) -> tuple[int, int]:
+def _heads(heads: HeadTable) -> tuple[int, int]:
     """Heads of a layer in the stream of either row: an encoder–decoder reads the two in different ones."""
-    known = (heads.loc[heads[name].notna(), "head"] for name in ("nie", "nie_next"))
-    pronoun, following = (int(each.max()) + 1 if len(each) else 0 for each in known)
-    return pronoun, following
+
+    def most(measure: str) -> int:
+        known = [
+            section.head[~np.isnan(heads.values(section, measure)).all(axis=0)] for section in heads.sections
+        ]
+        return max((int(each.max()) + 1 for each in known if len(each)), default=0)
+
+    return most("nie"), most("nie_next")
 
 
 def _cost(probe: InterventionProbe, model: Model, sets: Sequence[HeadChoice]) -> dict[str, object]:

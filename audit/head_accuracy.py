@@ -11,6 +11,8 @@ import pandas as pd
 
 from audit.config import RunConfig
 from audit.estimates import Reading, estimates
+from audit.head_rows import head_table
+from audit.head_table import HeadSection, HeadTable, values_of
 from audit.mentions import alone, differing_spans
 from audit.results import Estimate, HeadFinding
 from audit.shares import as_share
@@ -49,7 +51,7 @@ class _Gold:
 
 
 def with_accuracy(
-    findings: Sequence[HeadFinding], pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig
+    findings: Sequence[HeadFinding], pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, config: RunConfig
 ) -> list[HeadFinding]:
     """Add the coreference accuracy of every head, where the gold referent is known.
 
@@ -65,15 +67,16 @@ def with_accuracy(
     """
     if "gold" not in pairs:
         return list(findings)
+    table = head_table(heads)
     known = pairs["gold"].notna() & pairs["candidate_1"].notna() & (pairs["kind"] == "treatment")
     found: dict[Place, dict[str, object]] = {}
     for (suite, a, b), _ in pairs[known].groupby(["suite", "arm_a", "arm_b"], sort=True):
         chosen = known & (pairs["suite"] == suite) & (pairs["arm_a"] == a) & (pairs["arm_b"] == b)
         gold = _gold(pairs, chosen.to_numpy(dtype=bool))
-        own = heads[(heads["suite"] == suite) & heads["pair_id"].isin(gold.pairs["pair_id"])]
-        for stream, table in own.groupby("stream", sort=True):
-            for layer, head, accuracy in _accuracies(gold, table, config):
-                found[str(suite), (str(a), str(b)), str(stream), layer, head] = accuracy
+        for section in table.sections:
+            if section.suite == suite:
+                for layer, head, accuracy in _accuracies(gold, table, section, config):
+                    found[str(suite), (str(a), str(b)), section.stream, layer, head] = accuracy
     return [
         finding.model_copy(
             update=found.get(
@@ -111,23 +114,19 @@ def _baselines(row: object) -> Iterator[tuple[bool, bool]]:
 
 
 def _accuracies(
-    gold: _Gold, table: pd.DataFrame, config: RunConfig
+    gold: _Gold, table: HeadTable, section: HeadSection, config: RunConfig
 ) -> Iterator[tuple[int, int, dict[str, object]]]:
     sign = np.where(gold.first_is_gold, 1.0, -1.0)[:, None]
     right = []
     for side in "ab":
-        grid = table.pivot_table(
-            index="pair_id", columns=["layer", "head"], values=f"coref_{side}", dropna=False
-        ).reindex(gold.pairs["pair_id"])
-        lean = grid.to_numpy(dtype=np.float64) * sign
+        lean = values_of(table, section, f"coref_{side}", gold.pairs["pair_id"].tolist()) * sign
         right.append(np.where(np.isnan(lean), np.nan, lean > 0))
     with_tie = np.where(gold.first_is_gold[:, None], right[0] - right[1], right[1] - right[0])
     gap = np.where(gold.directed[:, None], with_tie, np.nan)
     centred = _estimates(gold.units, (right[0] + right[1]) / 2 - 0.5, config, _NOT_READ, _NOTE)
     accuracy = [as_share(found, _NOTE) for found in centred]
     gaps = _estimates(gold.units, gap, config, _NOT_READ if gold.directed.any() else _NO_TIE, _GAP_NOTE)
-    layers, numbers = (grid.columns.get_level_values(name).to_numpy() for name in ("layer", "head"))
-    for layer, head, mean, difference in zip(layers, numbers, accuracy, gaps, strict=True):
+    for layer, head, mean, difference in zip(section.layer, section.head, accuracy, gaps, strict=True):
         yield (
             int(layer),
             int(head),

@@ -10,7 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from audit.config import RunConfig
-from audit.statistics import Fit, Flips
+from audit.head_rows import head_table
+from audit.head_table import HeadSection, HeadTable, values_of
+from audit.sign_flips import Flips
+from audit.statistics import Fit
 from audit.units import Units, balanced_units
 
 Array = npt.NDArray[np.float64]
@@ -70,7 +73,7 @@ class HeadBlock:
 
 
 def head_blocks(
-    pairs: pd.DataFrame, heads: pd.DataFrame, measures: Sequence[str], config: RunConfig
+    pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, measures: Sequence[str], config: RunConfig
 ) -> list[HeadBlock]:
     """Fit measures of every head, both random factors, for every suite × contrast × stream.
 
@@ -82,28 +85,27 @@ def head_blocks(
     Returns:
         Blocks in the order of suites and contrasts in ``pairs``, heads sorted by layer and number.
     """
-    suites, streams = (pd.factorize(heads[name]) for name in ("suite", "stream"))
-    ids, names = pd.factorize(heads["pair_id"])
+    table = head_table(heads)
     blocks: list[HeadBlock] = []
-    flips = _flips(pairs, heads, config)
-    for suite in sorted(set(pairs["suite"])):
-        own = pairs[(pairs["suite"] == suite).to_numpy(dtype=bool)]
-        known = pd.Index(own["pair_id"].to_numpy(dtype=object))
-        at = known.get_indexer(pd.Index(np.asarray(names, dtype=object)))[ids]
-        for stream in sorted(set(streams[1])):
-            rows = np.flatnonzero(_is(suites, suite) & _is(streams, stream) & (at >= 0))
-            if len(rows):
-                grid = _Grid(heads, rows, at[rows], len(own))
-                blocks += _blocks(own, grid, (suite, stream), measures, flips)
+    flips = _flips(pairs, table, config)
+    known = set(pairs["suite"])
+    for section in table.sections:
+        if section.suite in known:
+            own = pairs[(pairs["suite"] == section.suite).to_numpy(dtype=bool)]
+            if set(section.pair_ids) & set(own["pair_id"]):
+                blocks += _blocks(own, _Source(table, section, own), measures, flips)
     return blocks
 
 
-def _flips(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -> Flips:
+def _flips(pairs: pd.DataFrame, heads: HeadTable, config: RunConfig) -> Flips:
     """Enough flips for as many tests as there can be: heads × rows × contrasts × suites × streams."""
     contrasts = len(pairs[["suite", "arm_a", "arm_b"]].drop_duplicates())
-    places = (int(heads["layer"].max()) + 1) * (int(heads["head"].max()) + 1) if len(heads) else 0
-    tests = len(ROWS) * places * contrasts * heads["stream"].nunique()
-    return Flips.enough(config.seed, tests, config.q)
+    layers, numbers = (
+        max((int(getattr(section, name).max()) + 1 for section in heads.sections), default=0)
+        for name in ("layer", "head")
+    )
+    streams = {section.stream for section in heads.sections}
+    return Flips.enough(config.seed, len(ROWS) * layers * numbers * contrasts * len(streams), config.q)
 
 
 def is_same_swap(pairs: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -122,38 +124,25 @@ def is_same_swap(pairs: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(same & ~treatment, dtype=bool)
 
 
-class _Grid:
-    """Looks measures up as `[pairs, heads]`; the positions of the table's rows are found once."""
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Measures of one section as `[pairs, heads]`.
 
-    def __init__(self, heads: pd.DataFrame, rows: Indices, pair: Indices, pairs: int) -> None:
-        self._heads, self._pairs = heads, pairs
-        self._rows = slice(None) if len(rows) == len(heads) else rows
-        layer, head = (heads[name].to_numpy(dtype=np.intp)[self._rows] for name in ("layer", "head"))
-        width = int(head.max()) + 1
-        place = layer * width + head
-        used = np.flatnonzero(np.bincount(place))
-        self.layer, self.head = used // width, used % width
-        column = np.zeros(int(used[-1]) + 1, dtype=np.intp)
-        column[used] = np.arange(len(used))
-        self._flat = pair * len(used) + column[place]
+    Args:
+        table, section: where they are.
+        pairs: P rows of ``pairs.parquet``.
+    """
+
+    table: HeadTable
+    section: HeadSection
+    pairs: pd.DataFrame
 
     def values(self, measure: str) -> Array:
-        grid = np.full(self._pairs * len(self.layer), np.nan)
-        if measure in self._heads:
-            column = self._heads[measure].to_numpy(dtype=np.float64, na_value=np.nan)
-            grid[self._flat] = column[self._rows]
-        return grid.reshape(self._pairs, len(self.layer))
-
-
-def _is(factor: tuple[Indices, pd.Index], value: str) -> npt.NDArray[np.bool_]:
-    codes, names = factor
-    return (
-        np.asarray(codes == list(names).index(value)) if value in names else np.zeros(len(codes), dtype=bool)
-    )
+        return values_of(self.table, self.section, measure, self.pairs["pair_id"].tolist())
 
 
 def _blocks(
-    pairs: pd.DataFrame, grid: _Grid, name: tuple[str, str], measures: Sequence[str], flips: Flips
+    pairs: pd.DataFrame, source: _Source, measures: Sequence[str], flips: Flips
 ) -> Iterator[HeadBlock]:
     treatment, same = (pairs["kind"] == "treatment").to_numpy(dtype=bool), is_same_swap(pairs)
     arms = list(zip(pairs["arm_a"], pairs["arm_b"], strict=True))
@@ -166,7 +155,7 @@ def _blocks(
     fits: dict[Contrast, dict[str, Measured]] = {contrast: {} for contrast in contrasts}
     null: dict[Contrast, Measured] = {}
     for measure in measures:
-        values = grid.values(measure)
+        values = source.values(measure)
         for contrast in contrasts:
             tested = flips if measure.startswith(_TESTED) else None
             fits[contrast][measure] = _measured(units[contrast], values, tested)
@@ -175,11 +164,11 @@ def _blocks(
     completions = pairs["completion_1"].notna().to_numpy(dtype=bool)
     for contrast in contrasts:
         yield HeadBlock(
-            suite=name[0],
+            suite=source.section.suite,
             contrast=contrast,
-            stream=name[1],
-            layer=grid.layer,
-            head=grid.head,
+            stream=source.section.stream,
+            layer=source.section.layer,
+            head=source.section.head,
             completions=bool((completions & treatment & swaps[contrast]).any()),
             measures=fits[contrast],
             controls=null.get(contrast),

@@ -22,6 +22,7 @@ from audit.flagging import (
     label_row,
 )
 from audit.head_fits import LOW_MASS, ROWS, Contrast, HeadBlock, head_blocks
+from audit.head_table import HeadTable
 from audit.joint_null import joint_null
 from audit.protocols import HeadChoice
 from audit.results import Estimate, HeadFinding, Label
@@ -37,7 +38,9 @@ _NO_BIAS = "no signed bias: the suite ties no candidate to an arm here, or the r
 _NO_CONTROLS = "the suite has no measured control pairs"
 
 
-def analyse_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -> list[HeadFinding]:
+def analyse_heads(
+    pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, config: RunConfig
+) -> list[HeadFinding]:
     """Estimate, test and label every head of every suite × contrast × stream.
 
     Units are the order-balanced quadruples; templates and items are both random; p_flag is
@@ -61,7 +64,7 @@ def analyse_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -
 
 
 def possible_heads(
-    pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig
+    pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, config: RunConfig
 ) -> dict[tuple[str, Contrast], HeadChoice]:
     """Heads that can still be flagged once their causal effect is known.
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from audit.config import RunConfig
 from audit.head_fits import head_blocks
+from audit.head_table import HeadTable
 from audit.protocols import HeadChoice
 from audit.statistics import plain_p
 
@@ -60,7 +61,7 @@ def split_halves(pairs: pd.DataFrame, seed: int) -> Halves:
     )
 
 
-def choose_heads(pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig) -> HeadChoice:
+def choose_heads(pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, config: RunConfig) -> HeadChoice:
     """Heads that carry the stereotype in these pairs, by either row.
 
     A head is chosen when bias and causal effect are both significant at ``CHOICE_LEVEL``, the bias is at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from audit.results import Reason
 from audit.shard_folders import ShardFolder
 from audit.sharding import left_to
 from audit.store import TABLES
+from audit.tables import ROWS_AT_ONCE
 
 Frames = dict[str, pd.DataFrame]
 #: Columns of ``pairs.parquet`` that need not be alike: where the suite lies, and what became of the pair.
@@ -51,6 +52,12 @@ def joined_tables(shards: Sequence[ShardFolder], tables: Sequence[Frames]) -> tu
         place = frame["pair_id"].map(order).to_numpy(dtype=np.int64)
         joined[name] = frame.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
     return joined | {name: table for name, table in tables[0].items() if name not in TABLES}, by_pair
+
+
+def in_portions(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Cut the rows of a table as they are written together; one portion without rows where there are none."""
+    for start in range(0, max(len(frame), 1), ROWS_AT_ONCE):
+        yield frame.iloc[start : start + ROWS_AT_ONCE]
 
 
 def joined_coverage(

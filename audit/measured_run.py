@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from audit.batch_key import RunKey, run_key
 from audit.config import RunConfig
 from audit.environment import describe_environment, now
+from audit.head_spool import HeadSpool
 from audit.hiring import crew_of, threads_of
 from audit.instruments import Instruments
 from audit.loader import LoadedSuite
@@ -20,13 +22,14 @@ from audit.protocols import Model
 from audit.recorded import Recorded, RecordedFields
 from audit.request import Request
 from audit.results import Audit, HeldOut, ModelInfo, SuiteInfo
-from audit.run_records import RunRecords
+from audit.run_records import RECORDS, RunRecords
 from audit.sharding import share_of
 from audit.store import write_detail, write_run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.head_table import HeadTable
     from audit.survey import Surveys
     from audit.tables import Tables
 
@@ -43,9 +46,6 @@ def measure_and_write(
 ) -> None:
     """Measure what no record is there for, decide, and write the run folder.
 
-    A shard measures its share of the batches with everything planned and prepared for the whole run, so that its
-    numbers, and the keys of its records, are those of the whole run.
-
     Args:
         request: what to audit.
         pairs: of all suites, as they are measured.
@@ -57,7 +57,7 @@ def measure_and_write(
         ModelError: a suite asks for what the model does not have.
         StoreError: the run folder cannot be written; what was measured is kept.
     """
-    from audit.runner import measure
+    from audit.runner import measure, pairs_to_show
 
     config, chosen = request.config, pairs[: request.limit]
     environment = describe_environment(threads_of(request.workers))
@@ -66,25 +66,32 @@ def measure_and_write(
     key = run_key(info, config, probes.by_pair, others, environment, planned.pairs)
     surveys = _surveys(request, probes, model, watcher)
     own = _own_share(request, planned, probes)
-    with crew_of(request, model, info, planned.pairs, probes.by_pair, environment) as measuring:
-        crew = Recorded(measuring, records, key.of_batch)
-        tables = measure(model, chosen, probes.by_pair, _measured_with(request), watcher, crew, own)
-    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads(), **surveys.tables}
-    held_out = _held_out(request, chosen, frames, probes, model, records, key, watcher)
-    if read := crew.pairs_read:
-        watcher.note(f"{read} of {len(own.pairs)} pairs were measured before; their records are used")
-    with watcher.step("statistics"):
-        times = {"started": started, "finished": now()}
-        audit = _concluded(request, pairs, info, tables, frames, surveys, held_out, {**environment, **times})
-    details = partial(_write_details, audit=audit, frames=frames, pairs=pairs, probes=probes, model=model)
-    made_by = {"run": key.digest, "ledger": records.digest, "source": key.source}
-    manifest = {**manifest_of(audit, request.limit, probes.versions), "records": made_by}
-    write_run(request.out, frames, details, manifest, audit)
+    with closing(HeadSpool(request.out.resolve() / RECORDS)) as spool:
+        with crew_of(request, model, info, planned.pairs, probes.by_pair, environment) as measuring:
+            crew, measured_with = Recorded(measuring, records, key.of_batch), _measured_with(request)
+            tables = measure(model, chosen, probes.by_pair, measured_with, watcher, crew, own, spool)
+        if read := crew.pairs_read:
+            watcher.note(f"{read} of {len(own.pairs)} pairs were measured before; their records are used")
+        frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), **surveys.tables}
+        heads = tables.head_table()
+        held_out = _held_out(request, chosen, (frames["pairs"], heads), probes, model, records, key, watcher)
+        with watcher.step("statistics"):
+            about = {**environment, "started": started, "finished": now()}
+            audit = _concluded(request, pairs, info, tables, heads, frames, surveys, held_out, about)
+        shown = pairs_to_show(frames["pairs"], heads, audit.heads, config.detail)
+        details = partial(_write_details, shown=shown, pairs=pairs, probes=probes, model=model)
+        made_by = {"run": key.digest, "ledger": records.digest, "source": key.source}
+        manifest = {**manifest_of(audit, request.limit, probes.versions), "records": made_by}
+        write_run(request.out, frames, tables.head_frames(), details, manifest, audit)
     records.settle()
 
 
 def _own_share(request: Request, planned: Plan, probes: Instruments) -> Plan:
-    """The batches that this run measures: all, or those of its shard."""
+    """The batches that this run measures: all, or those of its shard.
+
+    Everything is planned and prepared for the whole run, so that a shard's numbers, and the keys of its records, are
+    those of the whole run.
+    """
     if request.shard is None:
         return planned
     return share_of(planned, request.shard, probes.by_pair, request.config)
@@ -107,7 +114,7 @@ def _surveys(request: Request, probes: Instruments, model: Model, watcher: Watch
 def _held_out(
     request: Request,
     chosen: Sequence[Pair],
-    frames: Mapping[str, pd.DataFrame],
+    tables: tuple[pd.DataFrame, HeadTable],
     probes: Instruments,
     model: Model,
     records: RunRecords,
@@ -122,7 +129,8 @@ def _held_out(
     found: list[HeldOut] = []
     for probe in probes.interveners:
         memory = RecordedFields(records, partial(key.of_trial, probe))
-        found += try_out(frames, request.config, watcher, trial_of(model, chosen, probe, memory.recall))
+        trial = trial_of(model, chosen, probe, memory.recall)
+        found += try_out(*tables, request.config, watcher, trial)
     return tuple(found)
 
 
@@ -131,6 +139,7 @@ def _concluded(
     pairs: Sequence[Pair],
     info: ModelInfo,
     tables: Tables,
+    heads: HeadTable,
     frames: Mapping[str, pd.DataFrame],
     surveys: Surveys,
     held_out: tuple[HeldOut, ...],
@@ -146,20 +155,12 @@ def _concluded(
     coverage = coverage_of(
         frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage, request.shard
     )
-    return conclude(request.config, info, suites, frames, coverage, environment, held_out=held_out)
+    return conclude(request.config, info, suites, frames, heads, coverage, environment, held_out=held_out)
 
 
 def _write_details(
-    folder: Path,
-    audit: Audit,
-    frames: Mapping[str, pd.DataFrame],
-    pairs: Sequence[Pair],
-    probes: Instruments,
-    model: Model,
+    folder: Path, shown: Sequence[str], pairs: Sequence[Pair], probes: Instruments, model: Model
 ) -> None:
-    from audit.runner import pairs_to_show
-
-    shown = pairs_to_show(frames["pairs"], frames["heads"], audit.heads, int(audit.config["detail"]))
     by_id = {pair.pair_id: pair for pair in pairs}
     for probe in probes.details:
         for name in shown:

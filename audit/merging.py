@@ -40,6 +40,8 @@ def merge_shards(
         InputError: the shards are not those of one run, all, and finished; or ``out`` is no place for a run.
         StoreError: a shard is damaged, or ``out`` cannot be written; nothing was changed.
     """
+    from audit.joined_shards import in_portions
+
     shards = read_shards(paths)
     if out.resolve() in {shard.path.resolve() for shard in shards}:
         raise InputError.single("is one of the shards; choose another folder with --out", out)
@@ -47,7 +49,9 @@ def merge_shards(
     with open_records(out, watcher, resume=False, finished=False), watcher.step("statistics"):
         audit, tables, by_pair = _joined(shards, watcher)
         details = partial(_copy_details, audit=audit, tables=tables, shards=shards, by_pair=by_pair)
-        write_run(out, tables, details, _manifest(audit, shards), audit)
+        others = {name: table for name, table in tables.items() if name != "heads"}
+        heads = in_portions(tables["heads"])
+        write_run(out, others, heads, details, _manifest(audit, shards), audit)
     render(out, formats)
     return open_run(out)
 
@@ -69,7 +73,14 @@ def _joined(
     coverage = coverage_of(tables["pairs"], undefined, unaligned, left_out, first.coverage.surveys)
     held_out = _held_out(shards[0], tables, watcher)
     audit = conclude(
-        config, first.model, first.suites, tables, coverage, _environment(shards), held_out=held_out
+        config,
+        first.model,
+        first.suites,
+        tables,
+        tables["heads"],
+        coverage,
+        _environment(shards),
+        held_out=held_out,
     )
     return audit, tables, by_pair
 
@@ -82,7 +93,7 @@ def _held_out(
 
     found: list[HeldOut] = []
     for _ in first.manifest["probes"]["held_out"]:
-        found += try_out(tables, first.config, watcher, _untried)
+        found += try_out(tables["pairs"], tables["heads"], first.config, watcher, _untried)
     return tuple(found)
 
 
@@ -140,11 +151,12 @@ def _copy_details(
     by_pair: Mapping[str, int],
 ) -> None:
     """The strongest of the pairs that a shard kept."""
+    from audit.head_rows import head_table
     from audit.runner import pairs_to_show
 
     names = {name: f"{DETAIL}/{name}.npz" for name in by_pair}
     kept = [name for name, file in names.items() if file in shards[by_pair[name]].manifest["files"]]
     pairs = tables["pairs"][tables["pairs"]["pair_id"].isin(kept)]
-    for name in pairs_to_show(pairs, tables["heads"], audit.heads, int(audit.config["detail"])):
+    for name in pairs_to_show(pairs, head_table(tables["heads"]), audit.heads, int(audit.config["detail"])):
         (folder / DETAIL).mkdir(exist_ok=True)
         shutil.copyfile(shards[by_pair[name]].check(names[name]), folder / names[name])

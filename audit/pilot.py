@@ -51,8 +51,8 @@ def plan_from_run(suites: Sequence[LoadedSuite], folder: Path, config: RunConfig
             )
             raise InputError.single(told, folder)
     pairs = [pair for loaded in suites for pair in expand(loaded)]
-    tables = {name: run.table(name) for name in ("pairs", "outputs", "heads")}
-    return PowerPlan(tuple(power_needs(pairs, tables, config)), f"the run in {folder}")
+    tables = {name: run.table(name) for name in ("pairs", "outputs")}
+    return PowerPlan(tuple(power_needs(pairs, tables, run.heads(), config)), f"the run in {folder}")
 
 
 def plan_from_pilot(
@@ -76,9 +76,9 @@ def plan_from_pilot(
     pilot = config.model_copy(update={"probes": _PROBES})
     probes = instruments(_PROBES).by_pair
     tables = measure(loaded_model, chosen, probes, pilot, watcher)
-    frames = {"pairs": tables.pairs(), "outputs": tables.outputs(), "heads": tables.heads()}
+    frames = {"pairs": tables.pairs(), "outputs": tables.outputs()}
     source = f"a pilot of {len(chosen)} pairs on {model}"
-    return PowerPlan(tuple(power_needs(pairs, frames, config)), source)
+    return PowerPlan(tuple(power_needs(pairs, frames, tables.head_table(), config)), source)
 
 
 def _first_templates(pairs: Sequence[Pair], count: int) -> list[Pair]:

@@ -12,6 +12,8 @@ import pandas as pd
 from audit.config import Check, RunConfig
 from audit.contrasts import both_arms
 from audit.effects import total_effect
+from audit.head_rows import head_table
+from audit.head_table import HeadTable, values_of
 from audit.pairs import Pair
 from audit.power import GROWTHS, Components, Design, Growth, smallest_design, variance_components
 from audit.units import Units, balanced_units
@@ -72,7 +74,12 @@ class _Place:
     planned: Design
 
 
-def power_needs(planned: Sequence[Pair], tables: Mapping[str, pd.DataFrame], config: RunConfig) -> list[Need]:
+def power_needs(
+    planned: Sequence[Pair],
+    tables: Mapping[str, pd.DataFrame],
+    heads: HeadTable | pd.DataFrame,
+    config: RunConfig,
+) -> list[Need]:
     """Plan from the variance components of measured pairs.
 
     A check of a size is tested at .05; a check of heads at `q / m`, m the heads × rows × contrasts
@@ -80,13 +87,15 @@ def power_needs(planned: Sequence[Pair], tables: Mapping[str, pd.DataFrame], con
 
     Args:
         planned: all pairs of the suites.
-        tables: ``pairs``, ``outputs`` and ``heads`` of a run or of a pilot.
+        tables: ``pairs`` and ``outputs`` of a run or of a pilot.
+        heads: its ``heads.parquet``.
         config: the checks, q, power and largest_hidden_bias.
     Returns:
         One need per check × suite × contrast of treatments.
     """
     places = list(_places(planned, tables["pairs"]))
-    biases = [(place, row, _biases(place, tables["heads"], row)) for place in places for row in ("", "_next")]
+    table = head_table(heads)
+    biases = [(place, row, _biases(place, table, row)) for place in places for row in ("", "_next")]
     tests = sum(int((~np.isnan(values).all(axis=0)).sum()) for *_, values in biases)
     return [
         need
@@ -115,13 +124,12 @@ def _places(planned: Sequence[Pair], pairs: pd.DataFrame) -> Iterator[_Place]:
         yield _Place(suite, (a, b), units, pairs["pair_id"].iloc[units.pairs], design)
 
 
-def _biases(place: _Place, heads: pd.DataFrame, row: str) -> Array:
+def _biases(place: _Place, heads: HeadTable, row: str) -> Array:
     """`[P, H]` signed bias of every head, for the pairs of the place's units."""
-    own = heads[heads["suite"] == place.suite]
-    wide = own.pivot_table(
-        index="pair_id", columns=["stream", "layer", "head"], values=f"bias{row}", dropna=False
-    )
-    return np.asarray(wide.reindex(place.pair_ids).to_numpy(dtype=np.float64))
+    names = place.pair_ids.tolist()
+    own = [section for section in heads.sections if section.suite == place.suite]
+    found = [values_of(heads, section, f"bias{row}", names) for section in own]
+    return np.concatenate([np.empty((len(names), 0)), *found], axis=1)
 
 
 def _heads_needs(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from audit.batches import Alone, Batch, Crew
 from audit.config import RunConfig
+from audit.head_spool import HeadSpool
+from audit.head_table import HeadTable
 from audit.pairs import Pair
 from audit.planning import Plan, plan
 from audit.progress import Watcher
@@ -32,6 +36,7 @@ def measure(
     watcher: Watcher,
     crew: Crew | None = None,
     planned: Plan | None = None,
+    spool: HeadSpool | None = None,
 ) -> Tables:
     """Measure all pairs with all probes.
 
@@ -46,8 +51,9 @@ def measure(
         watcher: told of every batch.
         crew: measures the batches; None for this process alone.
         planned: what to measure of these pairs, where it is known already: all, or a share.
+        spool: keeps the measures of the heads; None for one among the system's temporary files.
     """
-    tables = Tables(pairs)
+    tables = Tables(pairs, spool)
     planned = planned or plan(pairs, model, config.batch_size)
     crew = crew or Alone(model, planned.pairs, probes, config)
     tables.add(planned.records)
@@ -58,8 +64,7 @@ def measure(
         choices = _choices(tables, config, pairs) if stage == 2 and staged else {}
         batches = list(_batches(stage, planned.batches, staged, config, choices, failed))
         told = watcher.track(what, [batch.pairs for batch in batches])
-        results = dict(each for _pairs, each in zip(told, crew.measure(batches), strict=True))
-        for _number, result in sorted(results.items(), key=itemgetter(0)):
+        for _pairs, (_number, result) in zip(told, crew.measure(batches), strict=True):
             tables.add(result.records)
             for pair_id, reason in result.failures.items():
                 failed.add(pair_id)
@@ -103,25 +108,34 @@ def _choices(tables: Tables, config: RunConfig, pairs: Sequence[Pair]) -> Choice
         return {(pair.suite, pair.contrast): HeadChoice() for pair in pairs}
     from audit.heads import possible_heads
 
-    heads = tables.heads()
-    return possible_heads(tables.pairs(), heads, config) if len(heads) else {}
+    heads = tables.head_table()
+    return possible_heads(tables.pairs(), heads, config) if heads.sections else {}
 
 
 def pairs_to_show(
-    pairs: pd.DataFrame, heads: pd.DataFrame, findings: Sequence[HeadFinding], count: int
+    pairs: pd.DataFrame, heads: HeadTable, findings: Sequence[HeadFinding], count: int
 ) -> list[str]:
     """The pairs whose attention is kept whole, by id: those written out by hand first, then the strongest.
 
     Strength is the mean |bias| at the pronoun's row over the flagged heads; over all heads if none is.
     """
-    if not count or not len(heads):
+    if not count:
         return []
-    flagged = {(head.layer, head.head) for head in findings if head.flagged}
-    frame = heads.assign(size=heads["bias"].abs())
-    if flagged:
-        frame = frame[[place in flagged for place in zip(frame["layer"], frame["head"], strict=True)]]
-    strength = frame.groupby("pair_id")["size"].mean().dropna().to_dict()
+    strength = _strength(heads, {(head.layer, head.head) for head in findings if head.flagged})
     shown = pairs[(pairs["status"] == "measured") & pairs["pair_id"].isin(list(strength))]
     by_hand = shown.loc[shown["cluster"] == shown["pair_id"], "pair_id"].tolist()
     rest = sorted(set(shown["pair_id"]) - set(by_hand), key=lambda name: (-strength[name], name))
     return [*by_hand, *rest][:count]
+
+
+def _strength(heads: HeadTable, flagged: Collection[tuple[int, int]]) -> dict[str, float]:
+    """Pair id → mean |bias| of the flagged heads, or of all; pairs without a bias are left out."""
+    total: Counter[str] = Counter()
+    count: Counter[str] = Counter()
+    for section in heads.sections:
+        places = zip(section.layer.tolist(), section.head.tolist(), strict=True)
+        chosen = [place in flagged or not flagged for place in places]
+        sizes = np.abs(heads.values(section, "bias"))[:, chosen]
+        total.update(dict(zip(section.pair_ids, np.nansum(sizes, axis=1).tolist(), strict=True)))
+        count.update(dict(zip(section.pair_ids, (~np.isnan(sizes)).sum(axis=1).tolist(), strict=True)))
+    return {name: total[name] / many for name, many in count.items() if many}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from audit.config import CausalSettings, RunConfig
 from audit.errors import StoreError
 from audit.expand import expand
+from audit.head_table import HeadTable
 from audit.heads import analyse_heads
 from audit.instruments import instruments
 from audit.loader import load_suite
@@ -151,7 +152,7 @@ def measuring_config(config: RunConfig) -> RunConfig:
 
 
 def judge(
-    planted: PlantedModel, seed: int, pairs: pd.DataFrame, heads: pd.DataFrame, config: RunConfig
+    planted: PlantedModel, seed: int, pairs: pd.DataFrame, heads: HeadTable | pd.DataFrame, config: RunConfig
 ) -> PlantedAudit:
     """Set what the one rule for heads says beside the truth.
 
@@ -190,7 +191,7 @@ def audit_plantings(
     for planting, each in zip(plantings, watcher.track("models", [treatments] * len(plantings)), strict=True):
         planted = planter.plant(pairs, planting)
         tables = measure(planted.model, each, probes, config, Watcher(quiet=True))
-        audits.append(judge(planted, planting.seed, tables.pairs(), tables.heads(), config))
+        audits.append(judge(planted, planting.seed, tables.pairs(), tables.head_table(), config))
     return audits
 
 

@@ -52,7 +52,7 @@ class ShardFolder:
         """Read all tables; raises StoreError if one is not, byte for byte, what the shard wrote."""
         for name in self.run.table_names:
             self.check(f"{name}.parquet")
-        return self.run.tables()
+        return {**self.run.tables(), "heads": self.run.table("heads")}
 
     def check(self, name: str) -> Path:
         """The place of a file of the shard; raises StoreError if its bytes are not those that the shard wrote."""

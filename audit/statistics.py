@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,6 @@ from audit.errors import ShapeError
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
-#: With fewer random flips a p of .05 would be off by more than .005 at times.
-_FEWEST_FLIPS = 10_000
 # A spread below this many float64 roundings of the largest value is rounding, not variance.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
@@ -50,24 +48,6 @@ class Fit:
     seed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Flips:
-    """How many random sign-flips are made, and from which seed.
-
-    Args:
-        seed: of `numpy.random.Generator`.
-        draws: flips; all of them are made where they are not more.
-    """
-
-    seed: int
-    draws: int = _FEWEST_FLIPS
-
-    @classmethod
-    def enough(cls, seed: int, m: int, q: float) -> Flips:
-        """At least `10·m/q`, so that p can pass a correction over m tests."""
-        return cls(seed, max(math.ceil(10 * m / q), _FEWEST_FLIPS))
-
-
 def two_way(values: Array, templates: Sequence[Hashable], items: Sequence[Hashable]) -> Fit:
     """Test means against 0 with templates and items both random.
 
@@ -92,7 +72,7 @@ def two_way(values: Array, templates: Sequence[Hashable], items: Sequence[Hashab
     Raises:
         ShapeError: values are not `[U, M]`, or a factor has not U entries.
     """
-    values = _checked(values, templates, items)
+    values = checked(values, templates, items)
     present = ~np.isnan(values)
     n = present.sum(axis=0)
     mean = divide(np.nansum(values, axis=0), n)
@@ -165,61 +145,6 @@ def minimum_detectable_effect(
     return np.asarray(shift * np.asarray(se, dtype=np.float64))
 
 
-def flipped(fit: Fit, values: Array, flips: Flips) -> Fit:
-    """The same means and intervals with p by sign-flips, for units that share neither template nor item.
-
-    Without two values that differ there is no p, as in the fit. The interval stays that of t.
-
-    Args:
-        fit: of the values.
-        values: `[U, M]`.
-        flips: how many, and their seed.
-    """
-    p = np.where(np.isnan(fit.p), np.nan, sign_flip(values, flips))
-    exact = len(values) < 63 and 2 ** len(values) <= flips.draws
-    how = "all" if exact else f"{flips.draws} drawn"
-    method = f"paired sign-flips of {len(values)} units ({how}); interval: {fit.method}"
-    return replace(fit, p=p, method=method, seed=None if exact else flips.seed)
-
-
-def sign_flip(values: Array, flips: Flips) -> Array:
-    """Paired sign-flip test of means of 0 (Fisher 1935), for units of which no item recurs.
-
-    The statistic is `|Σ_u ±y_u|`. All `2^U` flips are made when they are at most `draws`; else
-    `p = (1 + count) / (1 + draws)` (Phipson & Smyth 2010), which is never 0.
-
-    >>> sign_flip(np.array([[1.0], [2.0], [3.0]]), Flips(seed=0)).tolist()
-    [0.25]
-
-    Args:
-        values: `[U, M]` units × measures; NaN entries are left out.
-        flips: how many, and their seed.
-    Returns:
-        `[M]` two-sided p; NaN where a column holds no unit.
-    Raises:
-        ShapeError: values are not `[U, M]`.
-    """
-    values = _checked(values)
-    filled = np.nan_to_num(values)
-    # Sums in another order may differ by rounding: a tie counts as at least as large.
-    bound = np.abs(filled.sum(axis=0)) - _ROUNDING * np.abs(filled).sum(axis=0)
-    units = len(values)
-    exact = units < 63 and 2**units <= flips.draws
-    total = 2**units if exact else flips.draws
-    generator = np.random.default_rng(flips.seed)
-    count = np.zeros(values.shape[1])
-    for start in range(0, total, 4096):
-        size = min(4096, total - start)
-        bits = (
-            np.arange(start, start + size)[:, None] >> np.arange(units) & 1
-            if exact
-            else generator.integers(0, 2, (size, units))
-        )
-        count += (np.abs((1.0 - 2.0 * bits) @ filled) >= bound).sum(axis=0)
-    p = count / total if exact else (1 + count) / (1 + total)
-    return np.where(np.isnan(values).all(axis=0), np.nan, p)
-
-
 def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Interval of a share (Wilson 1927).
 
@@ -268,7 +193,8 @@ def clopper_pearson(successes: int, n: int, level: float = 0.95) -> tuple[float,
     return low, high
 
 
-def _checked(values: Array, *factors: Sequence[Hashable]) -> Array:
+def checked(values: Array, *factors: Sequence[Hashable]) -> Array:
+    """Values as float64; raises ShapeError unless they are `[U, M]` and every factor has U entries."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2:
         raise ShapeError(f"values have shape {list(values.shape)}; expected [units, measures]")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from audit.run_records import LOCK, RECORDS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.head_table import HeadTable
     from audit.records import DetailRecord
 
 AUDIT, MANIFEST, DETAIL = "audit.json", "manifest.json", "detail"
@@ -56,6 +58,12 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise StoreError(f"{file}: cannot be read ({_cause(error)}); run the audit again") from error
 
+    def heads(self) -> HeadTable:
+        """Read ``heads.parquet`` by measures; raises StoreError."""
+        from audit.head_rows import read_heads
+
+        return read_heads(self.path / "heads.parquet")
+
     @property
     def table_names(self) -> tuple[str, ...]:
         """All tables of the run, those of the surveys that it made too."""
@@ -63,8 +71,8 @@ class RunFolder:
         return (*TABLES, *(table for probe, table in SURVEYS.items() if probe in measured))
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Read all tables of the run; raises StoreError."""
-        return {name: self.table(name) for name in self.table_names}
+        """Read all tables but the heads'; raises StoreError."""
+        return {name: self.table(name) for name in self.table_names if name != "heads"}
 
 
 def open_run(path: Path) -> RunFolder:
@@ -185,6 +193,7 @@ def _exchange(fresh: Path, place: Path, old: Path) -> None:
 def write_run(
     out: Path,
     tables: Mapping[str, pd.DataFrame],
+    heads: Iterator[pd.DataFrame],
     add_details: Callable[[Path], None],
     manifest: dict[str, Any],
     audit: Audit,
@@ -193,7 +202,8 @@ def write_run(
 
     Args:
         out: the folder.
-        tables: by name.
+        tables: by name, all but the heads'.
+        heads: ``heads.parquet`` in portions, at least one.
         add_details: writes the attention of the top pairs into the folder that it is given.
         manifest: gets, as ``files``, the SHA-256 of every table and detail.
         audit: the result.
@@ -203,6 +213,7 @@ def write_run(
     with replacing(out) as folder:
         for name, table in tables.items():
             write_table(folder, name, table)
+        write_portions(folder, "heads", heads)
         add_details(folder)
         files = {
             file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
@@ -216,6 +227,18 @@ def write_run(
 def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write a table as Parquet."""
     frame.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+
+
+def write_portions(folder: Path, name: str, portions: Iterator[pd.DataFrame]) -> None:
+    """Write a table as Parquet, one row group for each portion; there is at least one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = next(portions)
+    schema = pa.Schema.from_pandas(first, preserve_index=False)
+    with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
+        for portion in chain([first], portions):
+            writer.write_table(pa.Table.from_pandas(portion, schema, preserve_index=False))
 
 
 def write_json(file: Path, content: dict[str, Any]) -> str:

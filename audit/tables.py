@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
+from audit.head_spool import HeadSpool, SpooledHeads
+from audit.head_table import HeadTable
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, Pair, Text
 from audit.records import (
     HEAD_MEASURES,
-    Array,
     DetailRecord,
     HeadRecord,
     OutputRecord,
@@ -68,7 +70,7 @@ def _pair_row(pair: Pair, record: PairRecord) -> dict[str, object]:
     }
 
 
-#: Columns of ``pairs.parquet`` and ``heads.parquet``, in order.
+#: Columns of ``pairs.parquet``, in order.
 _PAIR_TYPES = {
     **dict.fromkeys(("suite", "pair_id"), "string"),
     "source_row": "Int64",
@@ -82,31 +84,30 @@ _PAIR_TYPES = {
     "line": "int64",
     **dict.fromkeys(("status", "reason"), "string"),
 }
-_HEAD_TYPES = {
-    **dict.fromkeys(("suite", "pair_id", "stream"), "string"),
-    **dict.fromkeys(("layer", "head"), "int64"),
-    **dict.fromkeys(HEAD_MEASURES, "float64"),
-}
+#: Rows of ``heads.parquet`` that are made and written together.
+ROWS_AT_ONCE = 2**16
 
 
 class Tables:
-    """Collects what the probes measured; knows for each pair what became of it."""
+    """Collects what the probes measured; knows for each pair what became of it.
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
+    Args:
+        pairs: of the run, in the order of the suites.
+        spool: keeps the measures of the heads; None for one among the system's temporary files.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], spool: HeadSpool | None = None) -> None:
         self._pairs = {pair.pair_id: pair for pair in pairs}
         self._status: dict[str, PairRecord] = {}
-        self._outputs: list[OutputRecord] = []
-        self._heads: dict[tuple[str, str], dict[str, Array]] = defaultdict(dict)
+        self._outputs: dict[str, list[OutputRecord]] = defaultdict(list)
+        self._heads = spool or HeadSpool()
         self._undefined: dict[str, set[str]] = defaultdict(set)
-        self._unaligned: dict[tuple[str, str], int] = {}
+        self._unaligned: dict[str, int] = {}
 
     @property
     def unaligned_words(self) -> int:
         """Words without a partner in the other text, over all pairs; once, however many streams read them."""
-        by_pair: dict[str, int] = defaultdict(int)
-        for (pair_id, _), count in self._unaligned.items():
-            by_pair[pair_id] = max(by_pair[pair_id], count)
-        return sum(by_pair.values())
+        return sum(self._unaligned.values())
 
     def add(self, records: Iterable[Record]) -> None:
         """Keep records of any kind; head measures of several probes are joined."""
@@ -115,23 +116,29 @@ class Tables:
                 case PairRecord():
                     self._status[record.pair_id] = record
                 case OutputRecord():
-                    self._outputs.append(record)
+                    self._outputs[record.pair_id].append(record)
                     if record.reason:
-                        self._undefined[f"{record.measure}: {record.reason}"].add(record.pair_id)
+                        self._is_undefined(f"{record.measure}: {record.reason}", record.pair_id)
                 case HeadRecord():
-                    self._heads[record.pair_id, record.stream].update(record.measures)
-                    if record.unaligned_words:
-                        self._unaligned[record.pair_id, record.stream] = record.unaligned_words
-                    for name, reason in record.reasons.items():
-                        self._undefined[f"{name}: {reason}"].add(record.pair_id)
+                    self._add_heads(record)
                 case DetailRecord():
                     raise TypeError("details are written to the run folder, not into tables")
 
+    def _add_heads(self, record: HeadRecord) -> None:
+        pair_id = record.pair_id
+        self._heads.add(pair_id, record)
+        self._unaligned[pair_id] = max(self._unaligned.get(pair_id, 0), record.unaligned_words)
+        for name, reason in record.reasons.items():
+            self._is_undefined(f"{name}: {reason}", pair_id)
+
+    def _is_undefined(self, why: str, pair_id: str) -> None:
+        self._undefined[why].add(pair_id)
+
     def drop(self, pair_id: str) -> None:
         """Forget what was measured of a pair that failed."""
-        self._outputs = [record for record in self._outputs if record.pair_id != pair_id]
-        self._heads = defaultdict(dict, {key: own for key, own in self._heads.items() if key[0] != pair_id})
-        self._unaligned = {key: count for key, count in self._unaligned.items() if key[0] != pair_id}
+        self._outputs.pop(pair_id, None)
+        self._heads.drop(pair_id)
+        self._unaligned.pop(pair_id, None)
         for ids in self._undefined.values():
             ids.discard(pair_id)
 
@@ -151,18 +158,18 @@ class Tables:
 
     def outputs(self) -> pd.DataFrame:
         """``outputs.parquet``: one row per pair × arm × measure."""
-        order = {name: number for number, name in enumerate(self._pairs)}
         rows = [
             {
-                "suite": self._pairs[r.pair_id].suite,
-                "pair_id": r.pair_id,
-                "source_row": _source_row(self._pairs[r.pair_id], r.arm),
-                "arm": r.arm,
-                "measure": r.measure,
-                "value": r.value,
-                "text": r.text,
+                "suite": pair.suite,
+                "pair_id": pair_id,
+                "source_row": _source_row(pair, record.arm),
+                "arm": record.arm,
+                "measure": record.measure,
+                "value": record.value,
+                "text": record.text,
             }
-            for r in sorted(self._outputs, key=lambda r: order[r.pair_id])
+            for pair_id, pair in self._pairs.items()
+            for record in self._outputs.get(pair_id, ())
         ]
         columns = ["suite", "pair_id", "source_row", "arm", "measure", "value", "text"]
         types = dict.fromkeys(("suite", "pair_id", "arm", "measure", "text"), "string")
@@ -170,28 +177,45 @@ class Tables:
         return frame.astype({**types, "source_row": "Int64", "value": "float64"})
 
     def heads(self) -> pd.DataFrame:
-        """``heads.parquet``: one row per pair × stream × layer × head, null where undefined."""
-        frames = [
-            self._head_frame(pair_id, stream, self._heads[pair_id, stream])
-            for pair_id in self._pairs
-            for stream in ("self", "encoder", "decoder", "cross")
-            if self._heads.get((pair_id, stream))
-        ]
-        if not frames:
-            return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _HEAD_TYPES.items()})
-        return pd.concat(frames, ignore_index=True)[list(_HEAD_TYPES)]
+        """``heads.parquet`` as a whole: one row per pair × stream × layer × head, null where undefined."""
+        return pd.concat([*self.head_frames()], ignore_index=True)
 
-    def _head_frame(self, pair_id: str, stream: str, measures: dict[str, Array]) -> pd.DataFrame:
-        layers, heads = next(iter(measures.values())).shape
-        empty = np.full(layers * heads, np.nan)
-        frame = pd.DataFrame(
-            {
-                "layer": np.repeat(np.arange(layers), heads),
-                "head": np.tile(np.arange(heads), layers),
-                **{name: measures[name].ravel() if name in measures else empty for name in HEAD_MEASURES},
-            }
+    def head_table(self) -> HeadTable:
+        """``heads.parquet``, read by measures."""
+        return SpooledHeads(self._heads, {name: pair.suite for name, pair in self._pairs.items()})
+
+    def head_frames(self) -> Iterator[pd.DataFrame]:
+        """``heads.parquet`` in portions, in the order of the suite; one without rows where there are none."""
+        portion: list[tuple[str, str]] = []
+        rows = 0
+        for pair_id in self._pairs:
+            for stream in self._heads.streams(pair_id):
+                portion.append((pair_id, stream))
+                rows += math.prod(self._heads.shape(stream))
+            if rows >= ROWS_AT_ONCE:
+                yield self._head_frame(portion)
+                portion, rows = [], 0
+        if portion or not any(map(self._heads.streams, self._pairs)):
+            yield self._head_frame(portion)
+
+    def _head_frame(self, portion: Sequence[tuple[str, str]]) -> pd.DataFrame:
+        shapes = [self._heads.shape(stream) for _, stream in portion]
+        sizes = np.array([math.prod(shape) for shape in shapes], dtype=np.intp)
+        ends = np.cumsum(sizes)
+        texts = zip(
+            *((self._pairs[pair_id].suite, pair_id, stream) for pair_id, stream in portion), strict=True
         )
-        frame.insert(0, "stream", pd.Series(stream, index=frame.index, dtype="string"))
-        frame.insert(0, "pair_id", pd.Series(pair_id, index=frame.index, dtype="string"))
-        frame.insert(0, "suite", pd.Series(self._pairs[pair_id].suite, index=frame.index, dtype="string"))
-        return frame
+        columns: dict[str, object] = {
+            name: pd.Series(np.repeat(np.array(each, dtype=object), sizes), dtype="string")
+            for name, each in zip(("suite", "pair_id", "stream"), [*texts] or [()] * 3, strict=True)
+        }
+        places = [np.indices(shape).reshape(2, -1) for shape in shapes]
+        columns["layer"], columns["head"] = np.concatenate(
+            [np.empty((2, 0), dtype=np.int64), *places], axis=1
+        )
+        for name in HEAD_MEASURES:
+            values = np.empty(sizes.sum())
+            for (pair_id, stream), end, size in zip(portion, ends, sizes, strict=True):
+                self._heads.read(pair_id, stream, name, values[end - size : end])
+            columns[name] = values
+        return pd.DataFrame(columns)

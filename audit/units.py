@@ -10,7 +10,8 @@ import pandas as pd
 from scipy import sparse
 
 from audit.cluster_moments import level_codes
-from audit.statistics import Fit, Flips, flipped, two_way
+from audit.sign_flips import Flips, flipped
+from audit.statistics import Fit, two_way
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]

@@ -53,17 +53,18 @@ class Workers:
         """Yield each batch's number and its result as they come; raises MeasurementError if workers keep dying."""
         left, deaths = _runs(len(batches), self._count), 0
         handed: dict[Future[BatchResult], tuple[int, int]] = {}
+        done: dict[int, Future[BatchResult]] = {}
         while handed or any(left):
             dead = self._hand_out(batches, left, handed)
-            done = wait(handed, return_when=FIRST_COMPLETED).done if handed else set()
-            for future in done:
-                seat, number = handed[future]
+            for future in wait(handed, return_when=FIRST_COMPLETED).done if handed else ():
                 if isinstance(future.exception(), self._died):
-                    dead.add(seat)
-                    continue
-                del handed[future]
+                    dead.add(handed[future][0])
+                else:
+                    done[handed.pop(future)[1]] = future
+            while done:
                 deaths = 0
-                yield number, future.result()
+                number, future = done.popitem()
+                yield number, future.result()  # what was handed over is kept nowhere
             for seat in sorted(dead):
                 self._dismiss(seat)
                 lost = [future for future, (of, _) in handed.items() if of == seat]

@@ -1,56 +1,33 @@
 """All interventions on a text's tail in one growing batch.
 
 Two texts of a pair share their prefix, so its keys and values are computed once and never copied.
-The tail of every text is one row of the batch; at layer l each intervention whose first head lies
-there adds one more row, a copy of the unedited tail, in which its heads read as it says. It therefore
-costs nothing below its first layer, and the unedited attention rows are at hand in the same batch.
+The tails of the texts, unedited, are the first copy of the batch; at layer l each intervention whose
+first head lies there adds one more copy, in which its heads read as it says. Below that layer it costs
+nothing; in it only the rows that it edits are computed; and in the last layer only the rows that are asked for.
+Copies go through a layer in portions that fit the processor's cache, however many there are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from transformers import PreTrainedModel
 
-from audit.errors import ModelError
-from probes.attention_call import Attended, AttentionCall
-from probes.intervention import Intervention, Place
+from probes.intervention import Intervention
+from probes.layers import LayerCall, calls_at, decoder_layers, standing_in
+from probes.prefix import KeyValues
 from probes.route import instrument
+from probes.tail_attention import Edit, Keys, KeysRead, TailAttention
 
+#: Positions that go through a layer together: enough for fast products, few enough for the cache.
+_TOGETHER = 512
 
-@dataclass(slots=True)
-class KeyValues:
-    """Keys and values by layer, ``[texts, key-value heads, positions, d]``, after rotary embedding."""
-
-    keys: list[torch.Tensor] = field(default_factory=list)
-    values: list[torch.Tensor] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        """Positions held."""
-        return self.keys[0].shape[2] if self.keys else 0
-
-    @property
-    def texts(self) -> int:
-        """Texts held."""
-        return self.keys[0].shape[0] if self.keys else 0
-
-    def extended(self, tail: KeyValues, upto: int) -> KeyValues:
-        """One set per tail: this prefix, repeated over arms, and the first ``upto`` tail positions."""
-        if not self.keys:
-            return KeyValues([t[:, :, :upto] for t in tail.keys], [t[:, :, :upto] for t in tail.values])
-        repeat = tail.texts // self.texts
-
-        def joined(before: list[torch.Tensor], after: list[torch.Tensor]) -> list[torch.Tensor]:
-            repeated = [layer.repeat(repeat, 1, 1, 1) for layer in before]
-            return [torch.cat([p, t[:, :, :upto]], 2) for p, t in zip(repeated, after, strict=True)]
-
-        return KeyValues(joined(self.keys, tail.keys), joined(self.values, tail.values))
+Rows = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,144 +38,23 @@ class Tails:
         ids: ``[texts, positions]``; text i continues prefix ``i mod prefixes``.
         start: position of the first tail token in its text.
         partner: ``[texts]``, index of each text's counterpart in the other arm.
+        asked: rows whose final hidden states are asked for, ascending; None for all.
     """
 
     ids: torch.Tensor
     start: int
     partner: torch.Tensor
+    asked: Rows | None = None
 
+    @property
+    def rows(self) -> Rows:
+        """All rows."""
+        return tuple(range(self.ids.shape[1]))
 
-def decoder_layers(net: PreTrainedModel) -> list[torch.nn.Module]:
-    """The blocks that hidden states pass through, in order.
-
-    Raises:
-        ModelError: no list of that many blocks exists.
-    """
-    count = net.config.get_text_config().num_hidden_layers
-    for module in net.base_model.modules():
-        if isinstance(module, torch.nn.ModuleList) and len(module) == count:
-            return list(module)
-    raise ModelError(f"{type(net).__name__}: no stack of {count} decoder blocks found; causal probe refused")
-
-
-@torch.no_grad()
-def read_prefix(net: PreTrainedModel, ids: torch.Tensor) -> KeyValues:
-    """Keys and values of shared prefixes ``[prefixes, positions]`` (no padding)."""
-    seen = KeyValues()
-
-    def record(call: AttentionCall) -> Attended:
-        seen.keys.append(call.key)
-        seen.values.append(call.value)
-        return call.attend()
-
-    if ids.shape[1] == 0:
-        return seen
-    with instrument(record):
-        net.base_model(input_ids=ids, use_cache=False)
-    return seen
-
-
-class _Slot(NamedTuple):
-    """What an intervention does in one layer: its copy of the tails, its places there, its texts' rows."""
-
-    number: int
-    intervention: Intervention
-    places: tuple[Place, ...]
-
-
-class _Branching:
-    """The attention of one pass: shared prefix, causal tail, edited rows for the copies."""
-
-    def __init__(self, prefix: KeyValues, tails: Tails, interventions: Sequence[Intervention]) -> None:
-        self.prefix, self.tails = prefix, tails
-        self.seen = KeyValues()
-        self.order = sorted(range(len(interventions)), key=lambda number: interventions[number].first)
-        self.joining: dict[int, int] = defaultdict(int)
-        self._slots: dict[int, list[_Slot]] = defaultdict(list)
-        for slot, number in enumerate(self.order):
-            intervention = interventions[number]
-            self.joining[intervention.first] += 1
-            for layer in {place.layer for place in intervention.places}:
-                places = tuple(place for place in intervention.places if place.layer == layer)
-                self._slots[layer].append(_Slot(slot, intervention, places))
-
-    def grow(self, layer: int) -> Any:
-        """A pre-hook that adds one unedited copy of all tails per intervention that begins in the layer."""
-        texts = self.tails.ids.shape[0]
-
-        def hook(_module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            hidden = args[0] if args else kwargs["hidden_states"]
-            hidden = torch.cat([hidden, hidden[:texts].repeat(self.joining[layer], 1, 1)])
-            if args:
-                return (hidden, *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": hidden}
-
-        return hook
-
-    def __call__(self, call: AttentionCall) -> Attended:
-        layer, texts = len(self.seen.keys), self.tails.ids.shape[0]
-        self.seen.keys.append(call.key[:texts])
-        self.seen.values.append(call.value[:texts])
-        batch, heads, steps, d = call.query.shape
-        shared, width = call.key.shape[1], self.prefix.length
-        grouped = call.query.reshape(batch, shared, heads // shared * steps, d)
-        products = grouped @ call.key.mT
-        if width:
-            products = torch.cat([_over_prefix(grouped, self.prefix.keys[layer].mT), products], -1)
-        scores = call.capped(products.float().reshape(batch, heads, steps, -1))
-        future = torch.ones(steps, steps, dtype=torch.bool, device=scores.device).triu(1)
-        scores[..., -steps:].masked_fill_(future, float("-inf"))
-        weights = call.softmax(scores).to(call.value.dtype)
-        self._edit_rows(weights, layer)
-        weights = weights.reshape(batch, shared, heads // shared * steps, -1)
-        out = weights[..., width:] @ call.value
-        if width:
-            out = out + _over_prefix(weights[..., :width], self.prefix.values[layer])
-        out = out.reshape(batch, heads, steps, -1)
-        self._edit_outputs(out, layer)
-        return out.transpose(1, 2), None
-
-    def _copy(self, tensor: torch.Tensor, slot: int) -> torch.Tensor:
-        """The texts of one intervention."""
-        texts = self.tails.ids.shape[0]
-        return tensor[texts * (1 + slot) : texts * (2 + slot)]
-
-    def _edit_rows(self, weights: torch.Tensor, layer: int) -> None:
-        partner = self.tails.partner
-        lent = weights[: len(partner)][partner]
-        for slot, intervention, places in self._slots[layer]:
-            own = self._copy(weights, slot)
-            for _, head, rows, _ in places:
-                for row in rows:
-                    match intervention.kind:
-                        case "exchange":
-                            own[:, head, row] = lent[:, head, row]
-                        case "arms-mean":
-                            own[:, head, row] = (own[:, head, row] + own[partner, head, row]) / 2
-                        case "uniform":
-                            visible = self.prefix.length + row + 1
-                            own[:, head, row] = 0
-                            own[:, head, row, :visible] = 1 / visible
-                        case "zero" | "mean":
-                            own[:, head, row] = 0
-
-    def _edit_outputs(self, out: torch.Tensor, layer: int) -> None:
-        for slot, intervention, places in self._slots[layer]:
-            for place in places if intervention.kind == "mean" else ():
-                own = self._copy(out, slot)
-                own[:, place.head, list(place.rows)] = intervention.means[place].to(out)
-
-
-def _over_prefix(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Multiply ``[copies · prefixes, kv, m, x]`` by ``[prefixes, kv, x, y]`` without copying the right side."""
-    batch, kv, m, x = left.shape
-    prefixes = right.shape[0]
-    copies = batch // prefixes
-    folded = (
-        left.reshape(copies, prefixes, kv, m, x).permute(1, 2, 0, 3, 4).reshape(prefixes, kv, copies * m, x)
-    )
-    product = (folded @ right).reshape(prefixes, kv, copies, m, -1)
-    return product.permute(2, 0, 1, 3, 4).reshape(batch, kv, m, -1)
+    @property
+    def wanted(self) -> Rows:
+        """Rows whose final hidden states are asked for."""
+        return self.rows if self.asked is None else self.asked
 
 
 @torch.no_grad()
@@ -213,20 +69,137 @@ def branch(
         tails: the tails, ordered so that tail i continues prefix ``i mod prefixes``.
         interventions: what to edit; their rows count from the tail's first token.
     Returns:
-        Final hidden states ``[1 + interventions, texts, positions, width]`` (index 0: unedited; then in the
-        order of ``interventions``), and the tails' own keys and values.
+        Final hidden states ``[1 + interventions, texts, wanted rows, width]`` (index 0: unedited; then in the
+        order of ``interventions``), and the unedited tails' own keys and values.
     """
-    pass_ = _Branching(prefix, tails, interventions)
-    texts, steps = tails.ids.shape
-    positions = torch.arange(tails.start, tails.start + steps, device=tails.ids.device)[None]
-    with ExitStack() as stack:
-        stack.enter_context(instrument(pass_))
-        for number, layer in enumerate(decoder_layers(net)):
-            if pass_.joining[number]:
-                handle = layer.register_forward_pre_hook(pass_.grow(number), with_kwargs=True)
-                stack.callback(handle.remove)
+    pass_ = _Branching(net, prefix, tails, interventions)
+    positions = torch.arange(tails.start, tails.start + len(tails.rows), device=tails.ids.device)[None]
+    with standing_in(decoder_layers(net), pass_.layer):
         hidden = net.base_model(input_ids=tails.ids, position_ids=positions, use_cache=False)[0]
-    hidden = hidden.reshape(-1, texts, steps, hidden.shape[-1])
-    if pass_.order != sorted(pass_.order):
-        hidden = hidden[[0, *(1 + pass_.order.index(number) for number in range(len(interventions)))]]
-    return hidden, pass_.seen
+    hidden = hidden.reshape(-1, *tails.ids.shape, hidden.shape[-1])[:, :, list(tails.wanted)]
+    return hidden[pass_.given_order], pass_.seen
+
+
+class _Branching:
+    """One pass: which copies there are at a layer, and what of them is computed there.
+
+    Copy 0 is unedited; the others stand in the order in which they begin.
+    """
+
+    def __init__(
+        self, net: PreTrainedModel, prefix: KeyValues, tails: Tails, interventions: Sequence[Intervention]
+    ) -> None:
+        self._net, self._prefix, self._tails = net, prefix, tails
+        self._last = net.config.get_text_config().num_hidden_layers - 1
+        begins = [(each.first, _first_rows(each)) for each in interventions]
+        order = sorted(range(len(interventions)), key=begins.__getitem__)
+        self.given_order = [0, *(1 + order.index(number) for number in range(len(order)))]
+        self._joining: dict[int, list[tuple[Rows, int]]] = defaultdict(list)
+        self._edits: dict[int, list[Edit]] = defaultdict(list)
+        for copy, number in enumerate(order, 1):
+            layer, rows = begins[number]
+            self._joining[layer].append((rows, copy))
+            for at, edit in _edits(interventions[number], copy):
+                self._edits[at].append(edit)
+        self._copies, self._there = 1 + len(order), 1
+        parts = {
+            self._computed(rows, layer) for layer, joining in self._joining.items() for rows, _ in joining
+        }
+        self._calls = self._calls_at({*parts, self._computed(tails.rows, self._last)} - {(), tails.rows})
+        self.seen = KeyValues()
+
+    def layer(self, call: LayerCall) -> torch.Tensor:
+        """Run all copies that there are through a layer, and add those that begin in it."""
+        texts = self._tails.ids.shape[0]
+        if call.number == 0:
+            self._states = call.hidden.new_empty(self._copies, *call.hidden.shape)
+        if call.hidden.data_ptr() != self._states.data_ptr():  # at first, or where a family works on states
+            self._states[: self._there] = call.hidden.unflatten(0, (-1, texts))
+        before = self._states[0].clone()
+        rows = self._computed(self._tails.rows, call.number)
+        keys, values = self._prefix.keys, self._prefix.values
+        attention = TailAttention(
+            (keys[call.number], values[call.number]) if keys else None, self._tails.partner, rows
+        )
+        for some in _portions(range(self._there), texts * len(self._tails.rows)):
+            self._continue(call, attention, some, rows)
+        self.seen.keys.append(attention.key)
+        self.seen.values.append(attention.value)
+        for own, joining in groupby(self._joining[call.number], lambda each: each[0]):
+            computed = self._computed(own, call.number)
+            for some in _portions([copy for _, copy in joining], texts * max(1, len(computed))):
+                self._join(call, attention, some, computed, before)
+        return self._states[: self._there].flatten(0, 1)
+
+    def _continue(self, call: LayerCall, attention: TailAttention, copies: range, rows: Rows) -> None:
+        """Run some copies that are there already."""
+        states = self._states[copies.start : copies.stop]
+        batch, edits = states.flatten(0, 1), self._edits_in(call.number, copies, rows)
+        if rows == self._tails.rows:
+            with instrument(lambda own: attention.attend(own, own.key, own.value, edits)):
+                states[:] = call.run(batch).view_as(states)
+            return
+        keys = Keys()
+        with instrument(keys), suppress(KeysRead):
+            call.run(batch)
+        with instrument(lambda own: attention.attend(own, keys.key, keys.value, edits)):
+            output = call.run(batch[:, list(rows)], self._call_at(rows, call.number))
+        states[:, :, list(rows)] = output.unflatten(0, (len(copies), -1))
+
+    def _join(
+        self, call: LayerCall, attention: TailAttention, copies: range, rows: Rows, before: torch.Tensor
+    ) -> None:
+        """Add copies that differ from the unedited one from this layer on, here in some rows only."""
+        states = self._states[copies.start : copies.stop]
+        states[:] = self._states[0]
+        self._there = copies.stop
+        if not rows:
+            return
+        edits = self._edits_in(call.number, copies, rows)
+        with instrument(lambda _: attention.borrow(len(copies), rows, edits)):
+            batch = before[:, list(rows)].repeat(len(copies), 1, 1)
+            output = call.run(batch, self._call_at(rows, call.number))
+        states[:, :, list(rows)] = output.unflatten(0, (len(copies), -1))
+
+    def _edits_in(self, layer: int, copies: range, rows: Rows) -> list[Edit]:
+        """Edits of some copies, which are counted from the first of them."""
+        return [
+            edit._replace(copy=edit.copy - copies.start)
+            for edit in self._edits[layer]
+            if edit.copy in copies and edit.row in rows
+        ]
+
+    def _computed(self, rows: Rows, layer: int) -> Rows:
+        """Those of some rows whose output is wanted of a layer."""
+        return tuple(row for row in rows if layer < self._last or row in self._tails.wanted)
+
+    def _calls_at(self, parts: Iterable[Rows]) -> dict[Rows, list[LayerCall]]:
+        """How the family calls its layers for only some of the rows."""
+        ids, start = self._tails.ids[:1], self._tails.start
+        every = torch.arange(start, start + len(self._tails.rows), device=ids.device)[None]
+        return {rows: calls_at(self._net, ids[:, list(rows)], every[:, list(rows)]) for rows in parts}
+
+    def _call_at(self, rows: Rows, layer: int) -> LayerCall | None:
+        return None if rows == self._tails.rows else self._calls[rows][layer]
+
+
+def _first_rows(intervention: Intervention) -> Rows:
+    """Rows that an intervention edits in its first layer."""
+    places = (place for place in intervention.places if place.layer == intervention.first)
+    return tuple(sorted({row for place in places for row in place.rows}))
+
+
+def _edits(intervention: Intervention, copy: int) -> Iterator[tuple[int, Edit]]:
+    """Layer by layer what an intervention edits."""
+    for place in intervention.places:
+        for row in place.rows:
+            mean = intervention.means.get(place)
+            yield place.layer, Edit(copy, place.head, row, intervention.kind, mean)
+
+
+def _portions(copies: Sequence[int], positions: int) -> Iterator[range]:
+    """Cut adjacent copies of so many positions each into equal parts that go through a layer together."""
+    parts = -(-len(copies) // max(1, _TOGETHER // positions))
+    size = -(-len(copies) // parts)
+    for first in range(copies[0], copies[-1] + 1, size):
+        yield range(first, min(first + size, copies[-1] + 1))

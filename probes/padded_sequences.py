@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
 import torch
 
 from audit.records import Stream
-from probes.capture import StreamCapture
 from probes.forward import forward
 from probes.head import log_probabilities
+from probes.layer_groups import LayerGroups
 from probes.model import LoadedModel
 from probes.precision import float64_blocks
 from probes.route import instrument
 from probes.row_padding import pad_right, pad_types
-from probes.token_sequence import Array, SequenceReading, TokenSequence
+from probes.token_sequence import Array, CapturedRows, Receiver, SequenceReading, TokenSequence
 
 #: Padded tokens of one pass: more gains nothing on a CPU and costs memory.
 _TOKENS = 1024
 
 
+def ignore(_rows: Mapping[int, CapturedRows]) -> None:
+    """Receive rows that nobody asked for."""
+
+
 @torch.no_grad()
 def run_padded(
-    model: LoadedModel, sequences: Sequence[TokenSequence], *, precise: bool = False
+    model: LoadedModel,
+    sequences: Sequence[TokenSequence],
+    receive: Receiver = ignore,
+    *,
+    precise: bool = False,
 ) -> list[SequenceReading]:
     """Run sequences, similar lengths together.
 
     Args:
         model: of any family; only decoders and encoder–decoders take targets.
         sequences: what to run.
+        receive: told the rows that they ask for.
         precise: whether the blocks of a float32 network compute in float64, which takes twice as long.
     Returns:
         One reading per sequence, in their order.
@@ -38,9 +47,9 @@ def run_padded(
     found: dict[int, SequenceReading] = {}
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
     with float64_blocks(model.net) if precise else nullcontext():
-        for batch in _batches(sequences, order, one_length=model.reads_padding):
-            readings = _run_batch(model, [sequences[index] for index in batch])
-            found.update(zip(batch, readings, strict=True))
+        for numbers in _batches(sequences, order, one_length=model.reads_padding):
+            readings = _run_batch(model, {number: sequences[number] for number in numbers}, receive)
+            found.update(zip(numbers, readings, strict=True))
     return [found[index] for index in range(len(sequences))]
 
 
@@ -60,7 +69,10 @@ def _batches(
         yield batch
 
 
-def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[SequenceReading]:
+def _run_batch(
+    model: LoadedModel, numbered: Mapping[int, TokenSequence], receive: Receiver
+) -> list[SequenceReading]:
+    batch = list(numbered.values())
     ids, mask = pad_right([sequence.ids for sequence in batch], model.device, model.pad)
     decoded = None
     if model.family == "encoder-decoder":
@@ -68,29 +80,22 @@ def _run_batch(model: LoadedModel, batch: Sequence[TokenSequence]) -> list[Seque
         decoded, _ = pad_right([sequence.decoded for sequence in batch], model.device, model.pad)
     types = pad_types([sequence.types for sequence in batch], ids)
     net = model.net if model.decodes else model.net.base_model
-    capture = _capture(model, batch)
+    capture = _capture(model, numbered, receive)
     with instrument(capture) if capture is not None else nullcontext():
         states = forward(net, ids, mask, decoded, types)[0]
-    scores = _scores(model, states, batch)
-    sound = [_is_sound(model, states[index], sequence) for index, sequence in enumerate(batch)]
-    if capture is None:
-        return [
-            SequenceReading(score, None, None, sound=each) for score, each in zip(scores, sound, strict=True)
-        ]
-    weights, norms = capture.weights(model.stream), capture.norms(model.stream)
-    cross, cross_norms = None, None
-    if model.decodes:
-        cross, cross_norms = capture.weights("cross"), capture.norms("cross")
+    cross, norms = None, None
+    if capture is not None:
+        capture.finish()
+        if model.decodes:
+            cross, norms = capture.weights("cross"), capture.norms("cross")
     return [
         SequenceReading(
-            scores[index],
-            _kept(weights[:, :, :, : len(s.rows)], index, s),
-            _kept(norms, index, s),
-            _kept(cross, index, s),
-            _kept(cross_norms, index, s),
-            sound[index],
+            score,
+            _kept(cross, index, sequence),
+            _kept(norms, index, sequence),
+            _is_sound(model, states[index], sequence),
         )
-        for index, s in enumerate(batch)
+        for index, (score, sequence) in enumerate(zip(_scores(model, states, batch), batch, strict=True))
     ]
 
 
@@ -107,7 +112,10 @@ def _kept(found: torch.Tensor | None, index: int, sequence: TokenSequence) -> Ar
     return kept
 
 
-def _capture(model: LoadedModel, batch: Sequence[TokenSequence]) -> StreamCapture | None:
+def _capture(
+    model: LoadedModel, numbered: Mapping[int, TokenSequence], receive: Receiver
+) -> LayerGroups | None:
+    batch = list(numbered.values())
     width = max(len(sequence.rows) for sequence in batch)
     if not width:
         return None
@@ -116,7 +124,15 @@ def _capture(model: LoadedModel, batch: Sequence[TokenSequence]) -> StreamCaptur
     if model.decodes:
         first = len(model.target_start) - 1
         wanted["cross"] = torch.full((len(batch), 1), first, device=model.device)
-    return StreamCapture(model.anatomy, wanted, model.norms)
+
+    def deliver(layers: tuple[int, ...], weights: torch.Tensor, norms: torch.Tensor | None) -> None:
+        found = {}
+        for index, (number, one) in enumerate(numbered.items()):
+            read = weights[index, :, :, : len(one.rows), : one.keys].numpy()
+            found[number] = CapturedRows(layers, read, _kept(norms, index, one))
+        receive({number: each for number, each in found.items() if numbered[number].rows})
+
+    return LayerGroups(model.anatomy, wanted, model.norms, model.stream, deliver)
 
 
 def _scores(model: LoadedModel, states: torch.Tensor, batch: Sequence[TokenSequence]) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import PreTrainedModel
 
-from probes.branch import decoder_layers
+from probes.layers import decoder_layers
 
 
 @contextmanager

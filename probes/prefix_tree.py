@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 #: Nodes of a row. A longer row shares more prefixes, but each of its nodes attends over the whole row.
 _ROW = 128
-#: Padded nodes of a pass: more gains nothing on a CPU and costs memory.
+#: Nodes of a pass: more gains nothing on a CPU and costs memory.
 _NODES = 1024
 
 
@@ -98,13 +98,14 @@ def prefix_tree(sequences: Iterable[Sequence[int]], row: int = _ROW) -> PrefixTr
 
 
 def passes(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Cut rows into passes of at most ``_NODES`` padded nodes; a longer row is one by itself."""
+    """Cut rows into passes of at most ``_NODES`` nodes; a longer row is one by itself."""
     some: list[Row] = []
+    nodes = 0
     for row in rows:
-        longest = max(len(each.ids) for each in (*some, row))
-        if some and (len(some) + 1) * longest > _NODES:
+        if some and nodes + len(row.ids) > _NODES:
             yield some
-            some = []
+            some, nodes = [], 0
         some.append(row)
+        nodes += len(row.ids)
     if some:
         yield some

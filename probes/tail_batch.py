@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from audit.records import Array
-from probes.branch import KeyValues, Tails, branch, read_prefix
+from probes.branch import Tails, branch
 from probes.head import log_probabilities, token_logits
 from probes.intervention import Intervention, Place
 from probes.job import Job
 from probes.model import LoadedModel
+from probes.prefix import KeyValues, read_prefix
 
 #: Where a token of an answer is predicted: row of the batch, position; the token; arm, job, and its sign.
 _Cell = tuple[int, int, int, int, int, int]
@@ -66,16 +67,20 @@ class TailBatch:
         Returns:
             ``[1 + interventions, arms, jobs]`` nats, and the tails' keys and values.
         """
-        tails = Tails(self.ids[:, start:], start, self.partner)
+        scored = sorted({position for _, position, *_ in self.cells})
+        wanted = tuple(position - start for position in scored)
+        tails = Tails(self.ids[:, start:], start, self.partner, wanted)
         moved = [_moved(intervention, start) for intervention in interventions]
         hidden, seen = branch(self.net, prefix, tails, moved)
-        return self._log_odds(hidden, start), seen
+        return self._log_odds(hidden, scored), seen
 
-    def _log_odds(self, hidden: torch.Tensor, start: int) -> Array:
+    def _log_odds(self, hidden: torch.Tensor, positions: Sequence[int]) -> Array:
+        """From final hidden states ``[copies, texts, positions, width]`` of those positions."""
         shape = (hidden.shape[0], self.arms, len(self.jobs))
         cells = torch.tensor(self.cells, device=self.device)
         row, position, token, arm, number, sign = cells.T
-        states = hidden[:, row, position - start]
+        at = [positions.index(place) for place in position.tolist()]
+        states = hidden[:, row, at]
         if self._two_tokens(cells):
             # The normaliser of two tokens at one place cancels: two logits do.
             logits = token_logits(self.net, states[:, ::2], token.reshape(-1, 2)).double()
@@ -103,7 +108,8 @@ class TailBatch:
         It shows families whose layers do what a tail over a shared prefix cannot express, such as a
         sliding window that is shorter than the text, or whose code does not let a batch grow.
         """
-        whole = self._log_odds(self.net.base_model(input_ids=self.ids, use_cache=False)[0][None], 0)
+        states = self.net.base_model(input_ids=self.ids, use_cache=False)[0][None]
+        whole = self._log_odds(states, range(self.ids.shape[1]))
         tails, _ = self.run(self.prefix(), self.start, [Intervention((Place(0, 0, ()),))])
         return float(np.abs(whole - tails).max())
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from audit.errors import ModelError
 from audit.records import Array
-from probes.branch import KeyValues
 from probes.intervention import Intervention
 from probes.job import Job, finite, joined, only_rounding, portions
 from probes.model import LoadedModel
+from probes.prefix import KeyValues
 from probes.route import through_interface
 from probes.tail_batch import TailBatch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,21 +35,36 @@ class TokenSequence:
 
 @dataclass(frozen=True, slots=True)
 class SequenceReading:
-    """What one pass told about a sequence.
+    """What one pass told about a sequence, beside the rows that it handed on.
 
     Args:
         log_probabilities: ``[targets]`` float64, nats.
-        weights: ``[layers, heads, rows, keys]`` float32, NaN in layers that do not attend; None if no rows
-            were asked for.
-        norms: ``[layers, heads, keys]`` float32 ``‖v_k W_O^h‖``; None if not asked for or unknown.
-        cross, cross_norms: the same of an encoder–decoder's cross-attention, from the one row that predicts
-            the first token.
+        cross: ``[layers, heads, 1, keys]`` float32 attention of an encoder–decoder's cross-attention, from the
+            one row that predicts the first token; None if no rows were asked for.
+        cross_norms: ``[layers, heads, keys]`` float32 ``‖v_k W_O^h‖`` of it; None if not asked for or unknown.
         sound: whether no last hidden state of its tokens is NaN.
     """
 
     log_probabilities: npt.NDArray[np.float64]
-    weights: Array | None
-    norms: Array | None
     cross: Array | None = None
     cross_norms: Array | None = None
     sound: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedRows:
+    """Attention rows of one sequence in some layers.
+
+    Args:
+        layers: which, ascending.
+        weights: ``[layers, heads, rows, keys]`` float32.
+        norms: ``[layers, heads, keys]`` float32 ``‖v_k W_O^h‖``; None where unknown.
+    """
+
+    layers: tuple[int, ...]
+    weights: Array
+    norms: Array | None
+
+
+#: Told the rows of sequences, by their number, as soon as a pass has them; layers without attention never come.
+Receiver = Callable[[Mapping[int, CapturedRows]], None]

@@ -100,8 +100,7 @@ class FinishedRun:
         """Read the head measures of a few pairs; the whole table stays on the disk."""
         if not pair_ids:
             return pd.DataFrame(columns=list(_HEAD_COLUMNS))
-        wanted = [("pair_id", "in", list(pair_ids))]
-        return _read_table(self.path / "heads.parquet", _HEAD_COLUMNS, wanted)
+        return _read_table(self.path / "heads.parquet", _HEAD_COLUMNS, frozenset(pair_ids))
 
 
 def read_folder(folder: Path, audit: Audit) -> FinishedRun:
@@ -164,15 +163,27 @@ def _index_pairs(array: npt.NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
     return tuple((int(a), int(b)) for a, b in array.reshape(-1, 2))
 
 
-def _read_table(
-    path: Path, columns: Sequence[str], filters: list[tuple[str, str, list[str]]] | None = None
-) -> pd.DataFrame:
-    """Read some columns; columns that the table lacks are empty, and so is a table that is missing."""
+def _read_table(path: Path, columns: Sequence[str], pair_ids: frozenset[str] | None = None) -> pd.DataFrame:
+    """Read some columns, of some pairs; columns that the table lacks are empty, and so is a table that is missing."""
     if not path.is_file():
         return pd.DataFrame(columns=list(columns))
     try:
         there = set(pyarrow.parquet.read_schema(path).names)
-        frame = pd.read_parquet(path, columns=[name for name in columns if name in there], filters=filters)
-    except (OSError, pyarrow.ArrowException) as error:
+        known = [name for name in columns if name in there]
+        frame = pd.read_parquet(path, columns=known) if pair_ids is None else _rows_of(path, known, pair_ids)
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
         raise StoreError(f"{path}: cannot be read as a table ({error})") from error
     return frame.reindex(columns=list(columns))
+
+
+def _rows_of(path: Path, columns: list[str], pair_ids: frozenset[str]) -> pd.DataFrame:
+    """Read the rows of some pairs, one row group after the other: there may be more rows than memory holds."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        found = [file.schema_arrow.empty_table().select(columns)]
+        for group in range(file.num_row_groups):
+            ids = file.read_row_group(group, columns=["pair_id"])["pair_id"].to_pylist()
+            rows = [at for at, name in enumerate(ids) if name in pair_ids]
+            if rows:
+                found.append(file.read_row_group(group, columns=columns).take(rows))
+        frame: pd.DataFrame = pyarrow.concat_tables(found).to_pandas()
+        return frame

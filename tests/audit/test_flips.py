@@ -13,7 +13,7 @@ def test_where_nothing_recurs_signs_are_flipped_from_the_recorded_seed() -> None
     found = analyse(Tables(tables.pairs.assign(cluster=own, item=own), tables.heads), config)
     for finding in found.values():
         for estimate in (finding.bias, finding.nie, finding.bias_next):
-            assert estimate.method.startswith("paired sign-flips of 120 units (10000 drawn); interval: t")
+            assert estimate.method.startswith("paired sign-flips of 120 units (10112 drawn); interval: t")
             assert estimate.seed == 7
         assert finding.jsd.seed is None
     assert found[0, 0].flagged

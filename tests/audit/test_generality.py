@@ -73,7 +73,7 @@ def pairs_of(frame: pd.DataFrame) -> list[Pair]:
 
 def tried(frames: dict[str, pd.DataFrame], probe: FakeProbe, config: RunConfig = CONFIG) -> list[HeldOut]:
     trial = trial_of(None, pairs_of(frames["pairs"]), probe)  # any model will do
-    return list(try_out(frames, config, QUIET, trial))
+    return list(try_out(frames["pairs"], frames["heads"], config, QUIET, trial))
 
 
 def test_each_half_chooses_once_and_is_tried_on_pairs_that_had_no_part_in_the_choice() -> None:
@@ -106,7 +106,7 @@ def test_a_half_that_was_tried_before_is_recalled(tmp_path: Path) -> None:
             if number == 2:
                 next((tmp_path / "records").glob("*.json")).unlink()
             trial = trial_of(None, pairs_of(frames["pairs"]), probe, recall)  # any model will do
-            found.append(try_out(frames, CONFIG, QUIET, trial))
+            found.append(try_out(frames["pairs"], frames["heads"], CONFIG, QUIET, trial))
     assert found[0] == found[1] == found[2] == tuple(tried(frames, FakeProbe()))
     asked = [len(probe.asked) for probe in probes]
     assert asked[0] == found[0][0].trying + found[0][1].trying

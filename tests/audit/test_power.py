@@ -122,8 +122,8 @@ def planned_pairs(rows: list[dict[str, object]]) -> list[Pair]:
 def test_needs_begin_with_what_the_analysis_says_it_can_find() -> None:
     tables = simulate({(0, 0): CARRIER}, seed=6)
     outputs = simulate_outputs(tables.pairs, 0.3, seed=6)
-    frames = {"pairs": tables.pairs, "outputs": outputs, "heads": tables.heads}
-    needs = power_needs(planned_pairs(tables.pairs.to_dict("records")), frames, CONFIG)
+    frames = {"pairs": tables.pairs, "outputs": outputs}
+    needs = power_needs(planned_pairs(tables.pairs.to_dict("records")), frames, tables.heads, CONFIG)
     assert [need.check for need in needs] == ["flagged_heads"] * 2 + list(LIMITS)[1:]
     worst, median, effect, share, size = needs
     biases = [e for f in analyse_heads(tables.pairs, tables.heads, CONFIG) for e in (f.bias, f.bias_next)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -220,7 +221,7 @@ def flagged(layer: int, number: int, yes: bool = True) -> HeadFinding:
 def shown(tables: Tables, findings: list[HeadFinding], count: int) -> list[str]:
     frame = tables.pairs().assign(status="measured")
     frame.loc[frame["pair_id"] == "seed", "cluster"] = "seed"
-    return pairs_to_show(frame, tables.heads(), findings, count)
+    return pairs_to_show(frame, tables.head_table(), findings, count)
 
 
 def test_the_strongest_pairs_are_shown_after_those_written_by_hand() -> None:
@@ -233,11 +234,27 @@ def test_the_strongest_pairs_are_shown_after_those_written_by_hand() -> None:
     assert shown(tables, [], 0) == []
 
 
+def test_heads_of_measured_batches_do_not_stay_in_memory() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    class Watched(FakeAttention):
+        def records(self, one: Pair) -> Iterator[Record]:
+            assert [each for each in alive[:-20] if each() is not None] == []
+            for record in super().records(one):
+                assert isinstance(record, HeadRecord)
+                alive.extend(map(weakref.ref, record.measures.values()))
+                yield record
+
+    tables = run(numbered(40), Watched())
+    assert len(alive) == 80
+    assert len(tables.heads()) == 40 * 6
+
+
 def test_nothing_is_shown_of_pairs_that_were_not_measured() -> None:
     tables = heads_of({"a": 0.1, "b": 0.2})
     frame = tables.pairs().assign(status=["measured", "failed"])
-    assert pairs_to_show(frame, tables.heads(), [], 5) == ["a"]
-    assert pairs_to_show(frame, tables.heads().iloc[:0], [], 5) == []
+    assert pairs_to_show(frame, tables.head_table(), [], 5) == ["a"]
+    assert pairs_to_show(frame, Tables([pair("a"), pair("b")]).head_table(), [], 5) == []
 
 
 def test_pairs_that_no_probe_is_for_are_skipped_not_measured() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,16 +11,12 @@ from scipy import stats
 
 from audit.statistics import (
     Fit,
-    Flips,
-    flipped,
     interval,
     minimum_detectable_effect,
     plain_p,
-    sign_flip,
     two_way,
     wilson,
 )
-from audit.units import Units
 from tests.audit.simulated import latin_square, slow_fit, two_factor_noise
 
 FAST = settings(max_examples=50, deadline=None)
@@ -186,76 +180,6 @@ def test_wilson_is_scipys(k: int, n: int) -> None:
 
 def test_a_share_of_nothing_is_undefined() -> None:
     assert np.isnan(np.array(wilson(0, 0), dtype=float)).all()
-
-
-# --- sign flips ------------------------------------------------------------------------------------
-
-
-def test_exact_sign_flips_are_scipys() -> None:
-    values = np.random.default_rng(6).normal(0.4, 1, (9, 3))
-    found = sign_flip(values, Flips(seed=0, draws=2**9))
-    for column in range(3):
-        expected = stats.permutation_test(
-            (values[:, column],), np.mean, permutation_type="samples", n_resamples=np.inf
-        )
-        assert found[column] == pytest.approx(expected.pvalue)
-
-
-def test_sampled_sign_flips_are_near_the_t_test_seeded_and_never_zero() -> None:
-    rng = np.random.default_rng(7)
-    values = rng.normal([0.0, 0.3, 3.0], 1, (60, 3))
-    before = pickle.dumps(np.random.get_state())  # noqa: NPY002 (the global state must not be touched)
-    found = sign_flip(values, Flips(seed=3, draws=4000))
-    assert pickle.dumps(np.random.get_state()) == before  # noqa: NPY002
-    np.testing.assert_array_equal(found, sign_flip(values, Flips(seed=3, draws=4000)))
-    np.testing.assert_allclose(found, stats.ttest_1samp(values, 0).pvalue, atol=0.03)
-    assert found.min() == pytest.approx(1 / 4001)
-
-
-def test_there_are_enough_draws_to_pass_the_correction() -> None:
-    flips = Flips.enough(seed=0, m=300, q=0.05)
-    found = sign_flip(np.random.default_rng(8).normal(2, 0.5, (40, 3)), flips)
-    assert np.all((found > 0) & (found <= 0.05 / (10 * 300)))
-    assert Flips.enough(seed=0, m=1, q=0.05).draws == 10_000
-
-
-def test_units_that_share_nothing_are_flipped_and_say_so() -> None:
-    rng = np.random.default_rng(9)
-    names = tuple(f"u{number}" for number in range(40))
-    units = Units(np.arange(80), np.repeat(np.arange(40), 2), names, names)
-    values = rng.normal(0.2, 1, (80, 2))
-    plain, flipped = units.fit(values)[0], units.fit(values, Flips(seed=5, draws=20_000))[0]
-    np.testing.assert_allclose(flipped.p, plain.p, atol=0.03)
-    assert np.all(flipped.p != plain.p)
-    np.testing.assert_array_equal(flipped.se, plain.se)
-    assert (plain.seed, flipped.seed) == (None, 5)
-    assert flipped.method == f"paired sign-flips of 40 units (20000 drawn); interval: {plain.method}"
-    four = Units(np.arange(4), np.arange(4), names[:4], names[:4])
-    few = four.fit(np.ones((4, 1)) + 0.1 * values[:4, :1], Flips(5))[0]
-    assert (few.p[0], few.seed) == (2 / 2**4, None)
-    assert few.method.startswith("paired sign-flips of 4 units (all); interval: t")
-    constant = four.fit(np.ones((4, 1)), Flips(5))[0]
-    assert np.isnan(constant.p[0])
-
-
-@pytest.mark.parametrize("factor", ["templates", "items"])
-def test_units_that_share_an_item_or_a_template_are_not_flipped(factor: str) -> None:
-    names = tuple(f"u{number}" for number in range(12))
-    shared = (*names[:11], names[0])
-    labels = (shared, names) if factor == "templates" else (names, shared)
-    units = Units(np.arange(12), np.arange(12), *labels)
-    fit = units.fit(np.random.default_rng(1).normal(0, 1, (12, 1)), Flips(0))[0]
-    assert fit.seed is None
-    assert "flips" not in fit.method
-
-
-def test_flips_are_honest_where_t_is_not_asked() -> None:
-    """Null p of symmetric but heavy-tailed units, few of them: exact."""
-    values = np.random.default_rng(10).standard_t(2, (10, 400))
-    names = [str(number) for number in range(10)]
-    p = flipped(two_way(values, names, names), values, Flips(0)).p
-    assert np.mean(p <= 0.05) <= stats.binom.ppf(0.999, 400, 0.05) / 400
-    assert stats.kstest(p, "uniform", alternative="greater").pvalue > 0.001
 
 
 def test_a_plain_p_is_that_of_scipy_and_skewness_only_makes_it_larger() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,8 @@ def result_of(batch: Batch) -> BatchResult:
     return BatchResult((OutputRecord(name, "she", "m", float(name[1:])),), {})
 
 
-WANTED = list(enumerate(map(result_of, BATCHES)))
+def wanted() -> list[tuple[int, BatchResult]]:
+    return list(enumerate(map(result_of, BATCHES)))
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ engines = pytest.mark.parametrize("engine", [local, over_ray])
 def test_every_batch_is_measured_once_by_neighbours_who_stay(tmp_path: Path, engine: type) -> None:
     hire = Hire(tmp_path)
     with engine(hire, 2) as workers:
-        assert sorted(workers.measure(BATCHES)) == WANTED
+        assert sorted(workers.measure(BATCHES)) == wanted()
         by = {name: process for name, (process,) in hire.measured().items()}
         assert by["p0"] == by["p1"] != by["p3"] == by["p4"]
         assert by["p2"] in by["p0"] + by["p3"]
@@ -90,6 +92,15 @@ def test_every_batch_is_measured_once_by_neighbours_who_stay(tmp_path: Path, eng
     for process in set(by.values()):
         with pytest.raises(ProcessLookupError):
             os.kill(int(process), 0)
+
+
+def test_what_was_handed_over_is_kept_nowhere(tmp_path: Path) -> None:
+    alive = []
+    with local(Hire(tmp_path), 1) as workers:
+        for _, result in workers.measure(BATCHES):
+            assert result.records
+            alive.append(sum(isinstance(each, BatchResult) for each in gc.get_objects()))
+    assert alive[-1] == 1  # the one that was handed over last
 
 
 def test_nothing_to_measure_starts_nobody(tmp_path: Path) -> None:
@@ -107,7 +118,7 @@ def test_a_worker_that_dies_is_replaced(
 ) -> None:
     hire = Hire(tmp_path, "p4", deaths=2)
     with engine(hire, 2) as workers:
-        assert sorted(workers.measure(BATCHES)) == WANTED
+        assert sorted(workers.measure(BATCHES)) == wanted()
     assert len(list(tmp_path.glob("died-*"))) == 2
     assert capfd.readouterr().out == ""  # Ray's word about it would spoil results
 

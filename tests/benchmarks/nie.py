@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
+from torch.utils.flop_counter import FlopCounterMode
 
 from audit.config import RunConfig
 from audit.coreference import token_indices
@@ -18,14 +19,17 @@ from probes.completions import completion_ids
 from probes.load import load
 from probes.model import LoadedModel
 from tests.benchmarks.demo import demo_folder
+from tests.benchmarks.flops import best_product
 from tests.benchmarks.ledger import write_figures
+from tests.benchmarks.nie_work import least_of, published_of
 from tests.benchmarks.one_by_one import Array, Exchange, OneByOne, symmetric_nie
 from tests.benchmarks.peer import Peer
 from tests.benchmarks.suites import quickstart
-from tests.benchmarks.timing import Side, clocked, interleaved
+from tests.benchmarks.timing import Row, Side, Timed, clocked, interleaved, spread
 
 OURS, WHOLE, MANY = "evenhand", "evenhand, both rows, layers and model", "evenhand, 8 pairs in a batch"
 PUBLISHED, LENS = "one forward per head", "TransformerLens"
+PRODUCTS = "matrix products"
 _CONFIG = RunConfig(probes=("attention", "causal"))
 _TOGETHER = 8
 
@@ -45,6 +49,7 @@ def run_nie() -> None:
             MANY: _ours(model, [pairs[:_TOGETHER]], every),
             PUBLISHED: clocked(lambda number: published.effects(exchanges[number])),
             LENS: lambda number: peer.run(**asdict(exchanges[number])),
+            PRODUCTS: clocked(lambda _: best_product(model)),
         }
         timed = interleaved(sides)
         peers = peer.versions
@@ -62,8 +67,38 @@ def run_nie() -> None:
             ours, np.concatenate(timed.numbers[PUBLISHED])
         ),
         "largest difference, TransformerLens (nats)": _off(ours, np.concatenate(theirs)),
+        **_work(timed, _asked(sides[OURS]), least_of(model, exchanges[0]), published_of(model, exchanges[0])),
     }
     write_figures("nie", figures, peers)
+
+
+def _asked(ours: Side) -> float:
+    """Operations of all matrix products of one pair that torch is asked for."""
+    with FlopCounterMode(display=False) as counter:
+        ours(0)
+    return float(counter.get_total_flops())
+
+
+def _work(timed: Timed, asked: float, needed: float, published: float) -> Row:
+    """The work, and how fast all that must be done would be at the rate of the best product."""
+    best, seconds = timed.numbers[PRODUCTS], timed.seconds
+    limits = {
+        f"limit, times as fast as {name}": spread(
+            [one * rate / needed for one, rate in zip(seconds[name], best, strict=True)]
+        )
+        for name in (PUBLISHED, LENS)
+    }
+    shares = [asked / one / rate for one, rate in zip(seconds[OURS], best, strict=True)]
+    return {
+        "GFLOP of a pair": {
+            "asked for": round(asked / 1e9),
+            "least": round(needed / 1e9),
+            PUBLISHED: round(published / 1e9),
+        },
+        "best product, GFLOP/s": spread([rate / 1e9 for rate in best]),
+        "share of the best product": spread(shares),
+        **limits,
+    }
 
 
 def _ours(model: LoadedModel, batches: Sequence[Sequence[Pair]], heads: HeadChoice) -> Side:

@@ -25,9 +25,9 @@ _MACHINE = (
 
 def tables(every: Mapping[str, Row]) -> str:
     """Asked and got, and where it was got."""
-    asked = [_line(bar, bar.found(every)) for bar in BARS]
+    asked = [_line(bar, every) for bar in BARS]
     where = [_where(part, found["machine"]) for part, found in every.items()]
-    head = "| work | against | asked | got | kept |\n|---|---|---|---|---|"
+    head = "| work | against | asked | got | kept | limit here |\n|---|---|---|---|---|---|"
     names = f"| part | {' | '.join(_MACHINE)} | peers |\n|{'---|' * (len(_MACHINE) + 2)}"
     return "\n".join([head, *asked, "", names, *where])
 
@@ -40,15 +40,21 @@ def write_page(every: Mapping[str, Row]) -> None:
     PAGE.write_text(f"{before}{START}\n{tables(every)}\n{END}{after}", encoding="utf-8")
 
 
-def _line(bar: Bar, found: Row | None) -> str:
-    asked = f"{bar.side} {bar.bound:g}{bar.unit}"
+def _line(bar: Bar, every: Mapping[str, Row]) -> str:
+    asked, found = f"{bar.side} {bar.bound:g}{bar.unit}", bar.found(every)
+    limit = _told(bar.allowed(every), bar.unit, "–")
     if found is None:
-        return f"| {bar.work} | {bar.against} | {asked} | not measured | – |"
-    told = f"{found['median']:g}{bar.unit}"
-    if "least" in found:
-        told += f" ({found['least']:g}–{found['most']:g})"
+        return f"| {bar.work} | {bar.against} | {asked} | not measured | – | {limit} |"
     kept = "yes" if bar.holds(found["median"]) else "**no**"
-    return f"| {bar.work} | {bar.against} | {asked} | {told} | {kept} |"
+    return f"| {bar.work} | {bar.against} | {asked} | {_told(found, bar.unit, '')} | {kept} | {limit} |"
+
+
+def _told(found: Row | None, unit: str, nothing: str) -> str:
+    """A median with its spread."""
+    if found is None:
+        return nothing
+    told = f"{found['median']:g}{unit}"
+    return f"{told} ({found['least']:g}–{found['most']:g})" if "least" in found else told
 
 
 def _where(part: str, machine: Row) -> str:

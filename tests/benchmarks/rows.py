@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from audit.config import RunConfig
 from audit.pairs import Pair, Span, Text
 from audit.planning import plan
 from audit.protocols import HeadChoice
 from audit.records import Record
+from probes import tree_sequences
 from probes.attention import AttentionProbe
 from probes.load import load
 from probes.model import LoadedModel
-from probes.reading import TextReading, read
+from probes.prefix_tree import Row
+from probes.reading import read
+from probes.tree_pass import read_rows
+from probes.whole_attention import read_whole
 from tests.benchmarks.demo import demo_folder, forget
 from tests.benchmarks.fresh import Cost, cost_of, in_fresh_process
 from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.peer import Peer
 from tests.benchmarks.suites import quickstart
-from tests.benchmarks.timing import PORTIONS, Row, clocked, interleaved
+from tests.benchmarks.timing import PORTIONS, clocked, interleaved
+from tests.benchmarks.timing import Row as Figures
 
-PROBE, ROWS = "evenhand, probe", "evenhand, rows alone"
-BERTVIZ, PLAIN = "BertViz's way", "plain SDPA forward"
+OURS = "evenhand"
+BERTVIZ, PLAIN, BARE = "BertViz's way", "plain SDPA forward", "the same passes, nothing captured"
 _CONFIG = RunConfig(probes=("attention",))
 #: Long texts whose peak memory is compared.
 _TEXTS, _TOKENS = 4, 512
@@ -38,7 +44,7 @@ class Portion:
     """Some of the batches that a run plans, and what they make the network read."""
 
     batches: Sequence[tuple[Pair, ...]]
-    inputs: Sequence[dict[str, Any]]
+    passes: Sequence[Sequence[Row]]
 
     def texts(self) -> list[str]:
         """Every text once."""
@@ -61,21 +67,23 @@ def run_rows() -> None:
     with Peer("bertviz_rows", model=str(demo_folder()), parts=parts) as peer:
         timed = interleaved(
             {
-                PROBE: clocked(lambda n: _probe(model, portion(n)), before=lambda: forget(model)),
-                ROWS: clocked(lambda n: _rows(model, portion(n)), before=lambda: forget(model)),
+                OURS: clocked(lambda n: _probe(model, portion(n)), before=lambda: forget(model)),
                 PLAIN: clocked(lambda n: _plain(stock, portion(n))),
+                BARE: clocked(lambda n: _bare(model, portion(n))),
                 BERTVIZ: lambda n: peer.run(part=n % PORTIONS),
             }
         )
         peers = peer.versions
-    off = [_off(*found) for found in zip(timed.numbers[ROWS], timed.numbers[BERTVIZ], strict=True)]
-    figures: Row = {
+    rounds = len(timed.numbers[BERTVIZ])
+    off = [
+        _off(model, portion(n + 1), row) for n, row in zip(range(rounds), timed.numbers[BERTVIZ], strict=True)
+    ]
+    figures: Figures = {
         "texts": sum(map(len, parts)),
         "seconds a round": timed.spread(),
-        "rows, times as fast as BertViz's way": timed.ratio(BERTVIZ, ROWS),
-        "probe, times as fast as BertViz's way": timed.ratio(BERTVIZ, PROBE),
-        "rows, times of a plain SDPA forward": timed.ratio(ROWS, PLAIN),
-        "probe, times of a plain SDPA forward": timed.ratio(PROBE, PLAIN),
+        "times as fast as BertViz's way": timed.ratio(BERTVIZ, OURS),
+        "times of a plain SDPA forward": timed.ratio(OURS, PLAIN),
+        "times of the same passes, nothing captured": timed.ratio(OURS, BARE),
         "largest difference of a weight": float(f"{max(off):.2g}"),
         f"peak memory at {_TEXTS} × {_TOKENS} tokens (MiB)": _peaks(),
     }
@@ -87,20 +95,20 @@ def _stock() -> Any:
 
 
 def _recorded(model: LoadedModel, batches: Sequence[tuple[Pair, ...]]) -> Portion:
-    """Batches of pairs with the batches of tokens that they become."""
-    seen: list[dict[str, Any]] = []
+    """Batches of pairs with the passes over prefix trees that they become."""
+    seen: list[Sequence[Row]] = []
+    right = tree_sequences.read_rows
 
-    def record(_module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
-        seen.append({name: kwargs.get(name) for name in ("input_ids", "attention_mask", "position_ids")})
+    def record(net: PreTrainedModel, rows: Sequence[Row]) -> torch.Tensor:
+        seen.append(rows)
+        return right(net, rows)
 
-    handle = model.net.base_model.register_forward_pre_hook(record, with_kwargs=True)
     portion = Portion(batches, seen)
-    _rows(model, portion)
-    handle.remove()
+    with mock.patch.object(tree_sequences, "read_rows", record):
+        _probe(model, portion)
     ids = [model.encode(text).ids for text in portion.texts()]
-    if sum(each["input_ids"].numel() for each in seen) < len(
-        {one[:end] for one in ids for end in range(len(one))}
-    ):
+    read = sum(len(row.ids) for rows in seen for row in rows)
+    if read < len({one[:end] for one in ids for end in range(1, len(one) + 1)}):
         raise RuntimeError("the attention probe reads less than every distinct prefix")
     return portion
 
@@ -111,36 +119,40 @@ def _probe(model: LoadedModel, portion: Portion) -> list[Record]:
     return [record for batch in portion.batches for record in probe.measure(model, batch, _CONFIG, heads)]
 
 
-def _rows(model: LoadedModel, portion: Portion) -> TextReading:
-    """All rows that the probe compares; returns the first text's."""
-    readings: list[Mapping[str, TextReading]] = [
-        read(model, batch, rows=True, scores=False).texts for batch in portion.batches
-    ]
-    return readings[0][portion.batches[0][0].a.text]
+def _bare(model: LoadedModel, portion: Portion) -> None:
+    """The same passes, and nobody watches."""
+    for rows in portion.passes:
+        read_rows(model.net, rows)
 
 
 @torch.no_grad()
 def _plain(stock: Any, portion: Portion) -> None:
-    for inputs in portion.inputs:
-        stock.base_model(**inputs, use_cache=False)
+    """The same rows of trees through the stock model, padded, with a mask and positions."""
+    for rows in portion.passes:
+        longest = max(len(row.ids) for row in rows)
+        ids, positions = torch.zeros(2, len(rows), longest, dtype=torch.long)
+        mask = torch.eye(longest, dtype=torch.bool).repeat(len(rows), 1, 1, 1)
+        for number, row in enumerate(rows):
+            length = len(row.ids)
+            ids[number, :length], positions[number, :length] = torch.tensor([row.ids, row.depths])
+            mask[number, 0, :length, :length] = torch.from_numpy(row.ancestors())
+        stock.base_model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
 
 
-def _off(ours: TextReading, theirs: Sequence[float]) -> float:
-    """Difference of the first text's last row."""
-    weights = ours.weights
-    if weights is None or ours.rows[-1] != weights.shape[-1] - 1:
-        raise RuntimeError("the last row of the text was not captured")
-    return float(np.abs(weights[:, :, -1].ravel() - np.array(theirs)).max())
+def _off(model: LoadedModel, portion: Portion, theirs: Sequence[float]) -> float:
+    """Difference of the last row of a portion's first text."""
+    text = portion.texts()[0]
+    return float(np.abs(read_whole(model, [text])[text][:, :, -1].ravel() - np.array(theirs)).max())
 
 
-def _peaks() -> Row:
+def _peaks() -> Figures:
     rows, plain = (in_fresh_process(work) for work in (_rows_cost, _plain_cost))
     return {
-        "rows": round(rows.peak),
+        "evenhand": round(rows.peak),
         "plain": round(plain.peak),
-        "rows, above the loaded model": round(rows.above),
+        "evenhand, above the loaded model": round(rows.above),
         "plain, above the loaded model": round(plain.above),
-        "rows above plain": round(rows.above - plain.above),
+        "above plain": round(rows.above - plain.above),
     }
 
 

@@ -77,7 +77,7 @@ def run_held_out() -> None:
         frames = _all_effects(model)
         config = ALL_HEADS.model_copy(update={"seed": int(key)})
         trial = trial_of(model, own("labels"), AblationProbe())
-        found = try_out(frames, config, Watcher(quiet=True), trial)
+        found = try_out(frames["pairs"], frames["heads"], config, Watcher(quiet=True), trial)
         return {"halves": [one.model_dump(mode="json") for one in found]}
 
     rows = drawn("held_out", map(str, range(SPLITS)), draw)

@@ -18,8 +18,9 @@ from transformers import (
 )
 from transformers.masking_utils import sdpa_mask
 
-from probes.branch import Tails, branch, read_prefix
+from probes.branch import Tails, branch
 from probes.intervention import Intervention, Kind, Place
+from probes.prefix import read_prefix
 from probes.route import ROUTE
 
 LAYERS, HEADS, VOCABULARY = 3, 4, 50

@@ -11,11 +11,14 @@ import torch
 from audit.config import RunConfig
 from audit.errors import MeasurementError
 from audit.protocols import HeadChoice
-from probes import prefix_tree, reading, sequences
+from probes import layer_groups, prefix_tree, reading, sequences
 from probes.attention import AttentionProbe
 from probes.likelihood import LikelihoodProbe
 from probes.model import LoadedModel
-from probes.reading import read, read_whole
+from probes.pair_rows import PairRows
+from probes.reading import Reading, read
+from probes.token_sequence import Receiver
+from probes.whole_attention import read_whole
 from tests.probes import tiny
 
 PAIRS = (
@@ -31,9 +34,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of sequences of each run."""
     seen: list[int] = []
 
-    def counted(model: LoadedModel, wanted: Any) -> Any:
+    def counted(model: LoadedModel, wanted: Any, receive: Receiver) -> Any:
         seen.append(len(wanted))
-        return sequences.run(model, wanted)
+        return sequences.run(model, wanted, receive)
 
     monkeypatch.setattr(reading, "run", counted)
     return seen
@@ -50,18 +53,25 @@ def stock_log_probability(model: LoadedModel, prompt: tuple[int, ...], tokens: t
     return total
 
 
+def assert_same_measures(one: Reading, other: Reading) -> None:
+    for pair_id, streams in other.measures.items():
+        for stream, (measures, reasons) in streams.items():
+            known, same = one.measures[pair_id][stream]
+            assert (known.keys(), same) == (measures.keys(), reasons)
+            for name, values in measures.items():
+                np.testing.assert_allclose(known[name], values, atol=1e-5, err_msg=f"{pair_id} {name}")
+
+
 @pytest.mark.parametrize("family", ["llama", "gpt2", "opt"])
 def test_a_batch_equals_each_pair_alone(family: str) -> None:
     model = tiny.decoder(family)
     together = read(model, PAIRS)
     for pair in PAIRS:
         alone = read(model, [pair])
+        assert_same_measures(together, alone)
         for text in (pair.a.text, pair.b.text):
             one, other = together.texts[text], alone.texts[text]
-            assert one.rows == other.rows
             np.testing.assert_allclose(one.log_probabilities, other.log_probabilities, atol=2e-4)
-            np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
-            np.testing.assert_allclose(one.norms, other.norms, atol=1e-4, rtol=1e-4)
             for completion, value in other.completions.items():
                 assert one.completions[completion] == pytest.approx(value, abs=2e-4)
 
@@ -107,8 +117,8 @@ def test_both_probes_share_one_pass(passes: list[int]) -> None:
 
 def test_a_reading_without_rows_does_not_serve_for_one_with_rows(passes: list[int]) -> None:
     model = tiny.decoder()
-    assert read(model, PAIRS, rows=False).texts[PAIRS[0].a.text].weights is None
-    assert read(model, PAIRS, rows=True).texts[PAIRS[0].a.text].weights is not None
+    assert not read(model, PAIRS, rows=False).measures
+    assert read(model, PAIRS, rows=True).measures.keys() == {pair.pair_id for pair in PAIRS}
     assert len(passes) == 2
 
 
@@ -116,18 +126,16 @@ def test_the_size_of_the_batches_changes_nothing(monkeypatch: pytest.MonkeyPatch
     large = read(tiny.decoder(), PAIRS)
     monkeypatch.setattr(prefix_tree, "_NODES", 1)
     small = read(tiny.decoder(), PAIRS)
+    assert_same_measures(small, large)
     for text, found in large.texts.items():
         np.testing.assert_allclose(found.log_probabilities, small.texts[text].log_probabilities, atol=2e-4)
-        np.testing.assert_allclose(found.weights, small.texts[text].weights, atol=1e-5)
 
 
 def test_whole_texts_have_every_row(model: LoadedModel) -> None:
-    found = read_whole(model, [PAIRS[0].a.text])[PAIRS[0].a.text]
-    tokens = len(found.encoding.ids)
-    assert found.rows == tuple(range(tokens))
-    assert found.weights is not None
-    assert found.weights.shape == (3, 4, tokens, tokens)
-    np.testing.assert_allclose(found.weights.sum(-1), 1, atol=1e-5)
+    weights = read_whole(model, [PAIRS[0].a.text])[PAIRS[0].a.text]
+    tokens = len(model.encode(PAIRS[0].a.text).ids)
+    assert weights.shape == (3, 4, tokens, tokens)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
 
 
 def test_nan_logits_name_the_pair() -> None:
@@ -158,3 +166,42 @@ def test_the_vocabulary_is_not_met_where_nothing_is_scored(monkeypatch: pytest.M
     model = tiny.decoder()
     monkeypatch.setattr(model.net.lm_head, "forward", lambda _: pytest.fail("the vocabulary was met"))
     assert not len(read(model, PAIRS, scores=False).texts[PAIRS[0].a.text].log_probabilities)
+
+
+@pytest.mark.parametrize("held", [1, 300])
+@pytest.mark.parametrize("trees", [True, False])
+def test_how_many_layers_and_pairs_are_held_at_once_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch, held: int, trees: bool
+) -> None:
+    monkeypatch.setattr(sequences, "takes_trees", lambda *_: trees)
+    monkeypatch.setattr(prefix_tree, "_NODES", 1)
+    every = read(tiny.decoder(), PAIRS)
+    monkeypatch.setattr(layer_groups, "_HELD", held)
+    few = read(tiny.decoder(), PAIRS)
+    for pair_id, streams in every.measures.items():
+        for name, values in streams["self"][0].items():
+            np.testing.assert_array_equal(few.measures[pair_id]["self"][0][name], values)
+
+
+def test_pairs_with_much_attention_are_read_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, passes: list[int]
+) -> None:
+    together = read(tiny.decoder(), PAIRS)
+    monkeypatch.setattr(reading, "_HELD", 1)
+    passes.clear()
+    assert_same_measures(read(tiny.decoder(), PAIRS), together)
+    assert len(passes) == len(PAIRS)
+
+
+def test_no_attention_is_held_once_a_pair_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[PairRows] = []
+    right = PairRows.receive
+
+    def noted(self: PairRows, captured: Any) -> None:
+        right(self, captured)
+        seen.append(self)
+
+    monkeypatch.setattr(PairRows, "receive", noted)
+    read(tiny.decoder(), PAIRS)
+    assert seen
+    assert not any(seen[-1]._held.values())

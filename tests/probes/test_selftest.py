@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audit.results import SelfTestStep
-from probes import attention_call, route, selftest, sequences
+from probes import attention_call, route, row_padding, selftest
 from probes.attention_call import AttentionCall
 from probes.model import LoadedModel
 from probes.selftest import self_test
@@ -113,7 +113,7 @@ def test_layers_that_bypass_the_route_are_noticed(
 
 def test_a_lost_padding_mask_is_noticed(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     def reversed_padding(*given: Any) -> Any:
-        ids, mask = sequences.pad_right(*given)
+        ids, mask = row_padding.pad_right(*given)
         return ids, None if mask is None else torch.ones_like(mask).cumsum(1).remainder(2)
 
     monkeypatch.setattr(selftest, "pad_right", reversed_padding)

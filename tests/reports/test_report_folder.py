@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from audit.errors import StoreError
@@ -30,6 +31,21 @@ def test_reads_head_measures_of_the_asked_pairs_only(runs: Runs) -> None:
     run = read_folder(*runs["fail"])
     assert set(run.heads_of(["seed-doctor-nurse"])["pair_id"]) == {"seed-doctor-nurse"}
     assert run.heads_of([]).empty
+
+
+def test_head_measures_are_found_in_every_row_group(runs: Runs, tmp_path: Path) -> None:
+    folder, audit = runs["fail"]
+    whole = pd.read_parquet(folder / "heads.parquet")
+    names = whole["pair_id"].unique()[[3, 0, 1]].tolist()
+    for groups in (50, 7, 1):
+        whole.to_parquet(tmp_path / "heads.parquet", index=False, row_group_size=-(-len(whole) // groups))
+        found = read_folder(tmp_path, audit).heads_of(names)
+        expected = whole[whole["pair_id"].isin(names)].reset_index(drop=True).reindex(columns=found.columns)
+        pd.testing.assert_frame_equal(found, expected)
+    assert read_folder(tmp_path, audit).heads_of(["nobody"]).empty
+    whole.drop(columns="pair_id").to_parquet(tmp_path / "heads.parquet")
+    with pytest.raises(StoreError, match=r"heads\.parquet: cannot be read as a table"):
+        read_folder(tmp_path, audit).heads_of(names)
 
 
 def test_missing_tables_are_empty(runs: Runs) -> None:
