@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audit.errors import StoreError
@@ -200,6 +201,14 @@ def _coded(column: pd.Series[str]) -> _Coded:
     return np.asarray(codes, dtype=np.intp), [str(name) for name in names]
 
 
+def _decoded(column: pa.ChunkedArray) -> _Coded:
+    """A text column of a row group; one without rows has no names either."""
+    if not len(column):
+        return np.empty(0, dtype=np.intp), []
+    text = column.chunk(0)
+    return text.indices.to_numpy(), text.dictionary.to_pylist()
+
+
 class _File:
     """A Parquet file.
 
@@ -217,8 +226,7 @@ class _File:
         names = ["suite", "stream", "pair_id", "layer", "head"]
         for group in range(self._file.num_row_groups):
             table = self._file.read_row_group(group, columns=names).combine_chunks()
-            texts = [table[name].chunk(0) for name in names[:3]]
-            suite, stream, pair = ((text.indices.to_numpy(), text.dictionary.to_pylist()) for text in texts)
+            suite, stream, pair = map(_decoded, (table[name] for name in names[:3]))
             yield suite, stream, pair, table["layer"].to_numpy(), table["head"].to_numpy()
 
     def column(self, group: int, measure: str) -> Array | None:

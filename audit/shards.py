@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ _COLUMNS = {
     "tokens_a": pa.list_(pa.string()),
     "tokens_b": pa.list_(pa.string()),
 }
+#: Columns in which the same texts come again and again.
+_NAMES = ("row", "pair_id", "where", "name", "reason")
 _SCHEMA = pa.schema(list(_COLUMNS.items()))
 
 
@@ -48,9 +51,7 @@ def encode(result: BatchResult) -> bytes:
         {name: pa.array([row.get(name) for row in rows], kind) for name, kind in _COLUMNS.items()}
     )
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table, sink, compression="zstd", use_dictionary=["row", "pair_id", "where", "name", "reason"]
-    )
+    pq.write_table(table, sink, compression="zstd", use_dictionary=[*_NAMES])
     return bytes(sink.getvalue())
 
 
@@ -64,6 +65,8 @@ def decode(content: bytes) -> BatchResult:
     if table.schema != _SCHEMA:
         raise ValueError("its columns are not those of a shard")
     columns = {name: table[name].to_pylist() for name in _COLUMNS if name != "values"}
+    for name in _NAMES:  # a run keeps many of them, few of them different
+        columns[name] = [text if text is None else sys.intern(text) for text in columns[name]]
     columns["values"] = [row.values.to_numpy() if row.is_valid else None for row in table["values"]]
     return _result(dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 

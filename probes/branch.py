@@ -25,7 +25,7 @@ from probes.route import instrument
 from probes.tail_attention import Edit, Keys, KeysRead, TailAttention
 
 #: Positions that go through a layer together: enough for fast products, few enough for the cache.
-_TOGETHER = 512
+TOGETHER = 512
 
 Rows = tuple[int, ...]
 
@@ -199,7 +199,7 @@ def _edits(intervention: Intervention, copy: int) -> Iterator[tuple[int, Edit]]:
 
 def _portions(copies: Sequence[int], positions: int) -> Iterator[range]:
     """Cut adjacent copies of so many positions each into equal parts that go through a layer together."""
-    parts = -(-len(copies) // max(1, _TOGETHER // positions))
+    parts = -(-len(copies) // max(1, TOGETHER // positions))
     size = -(-len(copies) // parts)
     for first in range(copies[0], copies[-1] + 1, size):
         yield range(first, min(first + size, copies[-1] + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -39,6 +40,8 @@ Head = Literal[
 #: What families call the length of their context window.
 _WINDOW = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
 _UNLIMITED = 1_000_000
+#: Texts whose tokens are remembered: those of several batches, not those of a run.
+_ENCODINGS = 4096
 _NO_TOKEN = -1
 
 
@@ -197,6 +200,8 @@ class LoadedModel:
             ModelError: the tokenizer finds nothing to read in the text.
         """
         if text not in self._encodings:
+            if len(self._encodings) == _ENCODINGS:
+                del self._encodings[next(iter(self._encodings))]
             self._encodings[text] = self._encode(text)
         return self._encodings[text]
 
@@ -234,15 +239,15 @@ class LoadedModel:
             raise ModelError(f"{self.name}: the chat template cannot be filled ({error})") from error
 
     def _readable(self, text: str, ids: list[int], offsets: list[Span]) -> tuple[str, ...]:
-        """Tokens as the text shows them, with the space that each of them swallowed."""
+        """Tokens as the text shows them, with the space that each of them swallowed; equal ones are one object."""
         context = text.find(SEP) + len(SEP) if SEP in text else 0
         tokens, at = [], 0
         for token, (start, end) in zip(ids, offsets, strict=True):
             if start == end:
-                tokens.append(str(self.tokenizer.convert_ids_to_tokens(token)))
+                tokens.append(sys.intern(str(self.tokenizer.convert_ids_to_tokens(token))))
                 continue
             at = max(at, context if start >= context else 0)  # what stands between two parts is no token's
-            tokens.append(text[min(at, start) : end] if at < end else text[start:end])
+            tokens.append(sys.intern(text[min(at, start) : end] if at < end else text[start:end]))
             at = end
         return tuple(tokens)
 

@@ -67,12 +67,20 @@ class TailBatch:
         Returns:
             ``[1 + interventions, arms, jobs]`` nats, and the tails' keys and values.
         """
-        scored = sorted({position for _, position, *_ in self.cells})
-        wanted = tuple(position - start for position in scored)
-        tails = Tails(self.ids[:, start:], start, self.partner, wanted)
+        return self._run(prefix, start, interventions, self.partner)
+
+    def _run(
+        self, prefix: KeyValues, start: int, interventions: Sequence[Intervention], partner: torch.Tensor
+    ) -> tuple[Array, KeyValues]:
+        scored = self._scored()
+        asked = tuple(position - start for position in scored)
         moved = [_moved(intervention, start) for intervention in interventions]
-        hidden, seen = branch(self.net, prefix, tails, moved)
+        hidden, seen = branch(self.net, prefix, Tails(self.ids[:, start:], start, partner, asked), moved)
         return self._log_odds(hidden, scored), seen
+
+    def _scored(self) -> list[int]:
+        """Positions that predict a token of an answer, ascending."""
+        return sorted({position for _, position, *_ in self.cells})
 
     def _log_odds(self, hidden: torch.Tensor, positions: Sequence[int]) -> Array:
         """From final hidden states ``[copies, texts, positions, width]`` of those positions."""
@@ -103,14 +111,20 @@ class TailBatch:
 
     @torch.no_grad()
     def route_error(self) -> float:
-        """Largest difference, in nats, between log-odds of the tails and of whole texts, nothing edited.
+        """Largest difference, in nats, between log-odds of the tails and of whole texts.
 
-        It shows families whose layers do what a tail over a shared prefix cannot express, such as a
-        sliding window that is shorter than the text, or whose code does not let a batch grow.
+        Nothing is edited in the first copy of the tails; in others every text borrows rows of its own, at its
+        beginning in the first layer and where it is scored in the last one. So it shows families whose layers do
+        what a tail over a shared prefix cannot express, such as a sliding window that is shorter than the
+        text, and those whose code lets neither a batch grow nor single rows be computed.
         """
         states = self.net.base_model(input_ids=self.ids, use_cache=False)[0][None]
         whole = self._log_odds(states, range(self.ids.shape[1]))
-        tails, _ = self.run(self.prefix(), self.start, [Intervention((Place(0, 0, ()),))])
+        last = self.net.config.get_text_config().num_hidden_layers - 1
+        places = (Place(0, 0, (self.start,)), Place(last, 0, (self._scored()[-1],)))
+        own = torch.arange(len(self.ids), device=self.device)
+        trials = [Intervention((place,)) for place in places]
+        tails, _ = self._run(self.prefix(), self.start, trials, own)
         return float(np.abs(whole - tails).max())
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from audit.errors import ModelError
 from audit.records import Array
+from probes.branch import TOGETHER
 from probes.intervention import Intervention
 from probes.job import Job, finite, joined, only_rounding, portions
 from probes.model import LoadedModel
@@ -15,8 +16,8 @@ from probes.prefix import KeyValues
 from probes.route import through_interface
 from probes.tail_batch import TailBatch
 
-#: Tail positions computed at once; larger gains nothing on two cores and costs memory.
-_POSITIONS = 6144
+#: Tail positions whose hidden states are held at once, of all copies of all texts.
+_POSITIONS = 16384
 
 _Runs = list[tuple[Sequence[int], Array]]
 
@@ -55,9 +56,12 @@ class SharedPrefix:
         late = [n for n in range(len(interventions)) if n not in set(early)]
         tail = max(len(each.ids) for each in first.questions[0].inputs) - first.start
         copies = len(first.questions[0].inputs)
-        texts = _POSITIONS // (copies * tail)
+        edits = max(len(early), len(late))
+        # One copy of the texts is no more than goes through a layer together, if it can be helped.
+        one = max(len(first.questions), TOGETHER // (copies * tail))
+        texts = min(_POSITIONS // (copies * tail), one * (1 + edits))
         parts = []
-        for some, ranges in portions(jobs, max(len(early), len(late)), texts):
+        for some, ranges in portions(jobs, edits, texts):
             batch = TailBatch(self._model, some)
             prefix, runs = batch.prefix(), _Runs()
             seen = KeyValues()

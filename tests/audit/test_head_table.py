@@ -252,3 +252,8 @@ def test_writes_may_come_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     spool = HeadSpool()
     spool.add("p", one({"jsd": 1.5, "bias": 2.5}))
     assert (read(spool, "jsd"), read(spool, "bias")) == ([1.5, 1.5], [2.5, 2.5])
+
+
+def test_a_file_without_rows_has_no_sections(tmp_path: Path) -> None:
+    write_portions(tmp_path, "heads", Tables([]).head_frames())
+    assert list(read_heads(tmp_path / "heads.parquet").sections) == []

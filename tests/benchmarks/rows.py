@@ -104,6 +104,7 @@ def _recorded(model: LoadedModel, batches: Sequence[tuple[Pair, ...]]) -> Portio
         return right(net, rows)
 
     portion = Portion(batches, seen)
+    forget(model)
     with mock.patch.object(tree_sequences, "read_rows", record):
         _probe(model, portion)
     ids = [model.encode(text).ids for text in portion.texts()]

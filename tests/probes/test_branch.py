@@ -20,8 +20,12 @@ from transformers.masking_utils import sdpa_mask
 
 from probes.branch import Tails, branch
 from probes.intervention import Intervention, Kind, Place
+from probes.layers import calls_at, decoder_layers
 from probes.prefix import read_prefix
+from probes.preparation import prepare
 from probes.route import ROUTE
+from probes.tail_batch import TailBatch
+from tests.probes import tiny
 
 LAYERS, HEADS, VOCABULARY = 3, 4, 50
 
@@ -199,3 +203,64 @@ def test_heads_edited_together_equal_whole_texts_edited_in_every_layer(
     hidden, _ = branch(net, read_prefix(net, A[:, :START]), Tails(both[:, START:], START, PARTNER), edits)
     torch.testing.assert_close(hidden[2], expected[:, START:], atol=1e-5, rtol=0)
     assert float((hidden[2] - hidden[0]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("asked", [(2,), (0, 2)])
+def test_rows_that_nobody_asked_for_are_left_out(net: PreTrainedModel, asked: tuple[int, ...]) -> None:
+    heads = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+    prefix, ids = read_prefix(net, A[:, :START]), torch.cat([A, B])[:, START:]
+    edits = [*exchanges(heads, (0,)), *exchanges(heads, (2,)), *exchanges(heads, (0, 1))]
+    every, seen = branch(net, prefix, Tails(ids, START, PARTNER), edits)
+    some, same = branch(net, prefix, Tails(ids, START, PARTNER, asked), edits)
+    assert some.shape[2] == len(asked)
+    torch.testing.assert_close(some, every[:, :, list(asked)], atol=1e-5, rtol=0)
+    for one, other in zip((*seen.keys, *seen.values), (*same.keys, *same.values), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("positions", [1, 24, 30, 10_000])
+def test_portions_of_the_copies_change_nothing(
+    net: PreTrainedModel, positions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+    together = Intervention(PLACES)
+    edits = [*exchanges(heads, (0,)), together, *exchanges(heads[::-1], (0, 2))]
+    prefix, tails = read_prefix(net, A[:, :START]), Tails(torch.cat([A, B])[:, START:], START, PARTNER)
+    expected, _ = branch(net, prefix, tails, edits)
+    sizes = []
+
+    def counted(_module: Any, args: Any, _output: Any) -> None:
+        sizes.append(args[0].shape[0] * args[0].shape[1])
+
+    ends = ("0.mlp.up_proj", "0.mlp.c_fc")
+    first = next(module for name, module in net.named_modules() if name.endswith(ends))
+    handle = first.register_forward_hook(counted)
+    monkeypatch.setattr("probes.branch.TOGETHER", positions)
+    found, _ = branch(net, prefix, tails, edits)
+    handle.remove()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert max(sizes) <= max(positions, len(PARTNER) * 3)
+    assert (len(sizes) > 5) == (positions < 10_000)
+
+
+def test_the_network_is_left_as_it_was(net: PreTrainedModel) -> None:
+    layers = decoder_layers(net)
+    own = layers[1].forward
+    layers[1].forward = lambda *args, **kwargs: own(*args, **kwargs)  # as some libraries do
+    before = [vars(layer).get("forward") for layer in layers]
+    tails = Tails(torch.cat([A, B])[:, START:], START, PARTNER, (2,))
+    branch(net, read_prefix(net, A[:, :START]), tails, exchanges([(0, 0)], (0,)))
+    assert [vars(layer).get("forward") for layer in layers] == before
+    with pytest.raises(IndexError):
+        branch(net, read_prefix(net, A[:, :START]), tails, exchanges([(0, HEADS)], (0,)))
+    assert [vars(layer).get("forward") for layer in layers] == before
+
+
+def test_rows_at_other_positions_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family in whose code single rows cannot be computed as they are in the whole text."""
+    model = tiny.decoder()
+    ((work,), _) = prepare(model, [tiny.pair("nurse", "doctor")])
+    assert TailBatch(model, work.jobs).route_error() < 1e-4
+    stock = calls_at
+    monkeypatch.setattr("probes.branch.calls_at", lambda net, ids, at: stock(net, ids, at // 2))
+    assert TailBatch(model, work.jobs).route_error() > 1e-3

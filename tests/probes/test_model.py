@@ -46,3 +46,13 @@ def test_the_context_window(model: LoadedModel) -> None:
     assert model.why_too_long(tiny.pair()) is None
     long = tiny.pair(tail="said that the " * 20)
     assert model.why_too_long(long) == "longer than the context window (70 tokens, the model takes 64)"
+
+
+def test_few_texts_are_remembered_and_none_is_read_otherwise_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, fresh = tiny.decoder(), tiny.decoder()
+    monkeypatch.setattr("probes.model._ENCODINGS", 2)
+    texts = ["The nurse", "The doctor", "She", "The nurse", "He", "She"]
+    assert [model.encode(text) for text in texts] == [fresh.encode(text) for text in texts]
+    assert [*model._encodings] == ["He", "She"]

@@ -118,7 +118,7 @@ def test_saved_and_loaded_through_the_usual_door_it_is_the_same(
     few = TREATMENTS[:32]
     heads = measured(loaded, few)[1]
     before = frames[1][frames[1]["pair_id"].isin({pair.pair_id for pair in few})].reset_index(drop=True)
-    pd.testing.assert_frame_equal(heads, before, atol=1e-6)
+    pd.testing.assert_frame_equal(heads, before, atol=1e-5)  # other batches round otherwise
 
 
 def test_a_seed_is_a_model_and_the_global_seeds_are_left_alone(planted: PlantedModel) -> None:
