@@ -41,6 +41,21 @@ def read_heads(file: Path) -> HeadTable:
         return HeadRows(_File(file))
 
 
+def in_row_groups(file: Path) -> Iterator[pd.DataFrame]:
+    """Read a ``heads.parquet`` by its row groups, which hold whole pairs.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    with _readable(file):
+        table = pq.ParquetFile(file)
+        groups = table.num_row_groups
+    for group in range(groups):
+        with _readable(file):
+            rows: pd.DataFrame = table.read_row_group(group).to_pandas()
+        yield rows
+
+
 @contextmanager
 def _readable(file: Path) -> Iterator[None]:
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,6 @@ from audit.errors import InputError
 from audit.results import Reason
 from audit.shard_folders import ShardFolder
 from audit.sharding import left_to
-from audit.store import TABLES
-from audit.tables import ROWS_AT_ONCE
 
 Frames = dict[str, pd.DataFrame]
 #: Columns of ``pairs.parquet`` that need not be alike: where the suite lies, and what became of the pair.
@@ -25,9 +23,9 @@ def joined_tables(shards: Sequence[ShardFolder], tables: Sequence[Frames]) -> tu
 
     Args:
         shards: all of a run, by their number.
-        tables: of each shard.
+        tables: of each shard, all but the heads'.
     Returns:
-        All tables, rows in the order of the suites; surveys of the model are those of the first shard. And for
+        The same tables, rows in the order of the suites; surveys of the model are those of the first shard. And for
         each pair its shard, from 0.
     Raises:
         InputError: the shards do not have the same pairs, or not exactly one shard measured a pair.
@@ -42,22 +40,14 @@ def joined_tables(shards: Sequence[ShardFolder], tables: Sequence[Frames]) -> tu
     pairs = pd.concat(rows).sort_index()
     order = {name: number for number, name in enumerate(pairs["pair_id"])}
     by_pair = dict(zip(order, owner.tolist(), strict=True))
-    joined = {"pairs": pairs}
-    for name in TABLES[1:]:
-        parts = [
-            own[name][own[name]["pair_id"].map(by_pair).to_numpy() == number]
-            for number, own in enumerate(tables)
-        ]
-        frame = pd.concat(parts, ignore_index=True)
-        place = frame["pair_id"].map(order).to_numpy(dtype=np.int64)
-        joined[name] = frame.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
-    return joined | {name: table for name, table in tables[0].items() if name not in TABLES}, by_pair
-
-
-def in_portions(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Cut the rows of a table as they are written together; one portion without rows where there are none."""
-    for start in range(0, max(len(frame), 1), ROWS_AT_ONCE):
-        yield frame.iloc[start : start + ROWS_AT_ONCE]
+    parts = [
+        own["outputs"][own["outputs"]["pair_id"].map(by_pair).to_numpy() == number]
+        for number, own in enumerate(tables)
+    ]
+    outputs = pd.concat(parts, ignore_index=True)
+    place = outputs["pair_id"].map(order).to_numpy(dtype=np.int64)
+    outputs = outputs.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+    return {**tables[0], "pairs": pairs, "outputs": outputs}, by_pair
 
 
 def joined_coverage(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from audit.api import render
 from audit.errors import InputError, MeasurementError
+from audit.head_spool import HeadSpool, SpooledHeads
+from audit.head_table import HeadTable
 from audit.measured_run import manifest_of
 from audit.progress import Watcher
-from audit.results import Audit, HeldOut
-from audit.run_records import open_records
+from audit.results import Audit, Coverage, HeldOut
+from audit.run_records import RECORDS, open_records
 from audit.shard_folders import ShardFolder, read_shards
 from audit.store import DETAIL, RunFolder, check_target, open_run, write_run
 
@@ -40,60 +44,96 @@ def merge_shards(
         InputError: the shards are not those of one run, all, and finished; or ``out`` is no place for a run.
         StoreError: a shard is damaged, or ``out`` cannot be written; nothing was changed.
     """
-    from audit.joined_shards import in_portions
-
     shards = read_shards(paths)
     if out.resolve() in {shard.path.resolve() for shard in shards}:
         raise InputError.single("is one of the shards; choose another folder with --out", out)
     check_target(out)
-    with open_records(out, watcher, resume=False, finished=False), watcher.step("statistics"):
-        audit, tables, by_pair = _joined(shards, watcher)
-        details = partial(_copy_details, audit=audit, tables=tables, shards=shards, by_pair=by_pair)
-        others = {name: table for name, table in tables.items() if name != "heads"}
-        heads = in_portions(tables["heads"])
-        write_run(out, others, heads, details, _manifest(audit, shards), audit)
+    with (
+        open_records(out, watcher, resume=False, finished=False),
+        watcher.step("statistics"),
+        closing(HeadSpool(out.resolve() / RECORDS)) as spool,
+    ):
+        _write(out, shards, _joined(shards, spool), watcher)
     render(out, formats)
     return open_run(out)
 
 
-def _joined(
-    shards: Sequence[ShardFolder], watcher: Watcher
-) -> tuple[Audit, dict[str, pd.DataFrame], dict[str, int]]:
-    from audit.choosable_effects import only_chosen
-    from audit.conclude import conclude, coverage_of
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """What the shards measured.
+
+    Args:
+        tables: all but the heads'.
+        heads: read by measures.
+        portions: of ``heads.parquet``.
+        coverage: of the whole run.
+        by_pair: pair id → its shard, from 0.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    heads: HeadTable
+    portions: Iterator[pd.DataFrame]
+    coverage: Coverage
+    by_pair: Mapping[str, int]
+
+
+def _joined(shards: Sequence[ShardFolder], spool: HeadSpool) -> _Joined:
+    from audit.choosable_effects import ChosenEffects, choices_by_pair, reasons_of_chosen, without_scopes
+    from audit.conclude import coverage_of
+    from audit.head_frames import head_frames
     from audit.heads import possible_heads
+    from audit.joined_heads import spool_heads
     from audit.joined_shards import joined_coverage, joined_tables
 
-    first, config = shards[0].run.audit, shards[0].config
+    config = shards[0].config
     tables, by_pair = joined_tables(shards, [shard.tables() for shard in shards])
+    spool_heads(shards, by_pair, spool)
+    pairs = tables["pairs"]
+    suites = dict(zip(pairs["pair_id"], pairs["suite"], strict=True))
+    heads: HeadTable = SpooledHeads(spool, suites)
+    portions = head_frames(spool, suites)
     undefined, unaligned, left_out = joined_coverage(shards, by_pair)
     if config.causal.heads == "possible":
-        choices = possible_heads(tables["pairs"], tables["heads"], config) if len(tables["heads"]) else {}
-        tables, undefined = only_chosen(tables, undefined, choices)
-    coverage = coverage_of(tables["pairs"], undefined, unaligned, left_out, first.coverage.surveys)
-    held_out = _held_out(shards[0], tables, watcher)
+        choices = possible_heads(pairs, heads, config) if heads.sections else {}
+        chosen = choices_by_pair(pairs, choices)
+        heads = effects = ChosenEffects(heads, chosen)
+        portions = map(effects.rows, portions)
+        tables = {**tables, "outputs": without_scopes(tables["outputs"])}
+        undefined = reasons_of_chosen(undefined, chosen)
+    surveys = shards[0].run.audit.coverage.surveys
+    coverage = coverage_of(pairs, undefined, unaligned, left_out, surveys)
+    return _Joined(tables, heads, portions, coverage, by_pair)
+
+
+def _write(out: Path, shards: Sequence[ShardFolder], joined: _Joined, watcher: Watcher) -> None:
+    from audit.conclude import conclude
+    from audit.runner import pairs_to_show
+
+    first, config, tables = shards[0].run.audit, shards[0].config, joined.tables
     audit = conclude(
         config,
         first.model,
         first.suites,
         tables,
-        tables["heads"],
-        coverage,
+        joined.heads,
+        joined.coverage,
         _environment(shards),
-        held_out=held_out,
+        held_out=_held_out(shards[0], joined, watcher),
     )
-    return audit, tables, by_pair
+    kept = [name for name, at in joined.by_pair.items() if _detail(name) in shards[at].manifest["files"]]
+    pairs = tables["pairs"][tables["pairs"]["pair_id"].isin(kept)]
+    shown = pairs_to_show(pairs, joined.heads, audit.heads, config.detail)
+    details = partial(_copy_details, shown=shown, shards=shards, by_pair=joined.by_pair)
+    write_run(out, tables, joined.portions, details, _manifest(audit, shards), audit)
 
 
-def _held_out(
-    first: ShardFolder, tables: Mapping[str, pd.DataFrame], watcher: Watcher
-) -> tuple[HeldOut, ...]:
+def _held_out(first: ShardFolder, joined: _Joined, watcher: Watcher) -> tuple[HeldOut, ...]:
     """The halves of the run with the reason why nothing was tried on them, as far as it needs no model to tell."""
     from audit.generality import try_out
 
     found: list[HeldOut] = []
     for _ in first.manifest["probes"]["held_out"]:
-        found += try_out(tables["pairs"], tables["heads"], first.config, watcher, _untried)
+        found += try_out(joined.tables["pairs"], joined.heads, first.config, watcher, _untried)
     return tuple(found)
 
 
@@ -143,20 +183,14 @@ def _manifest(audit: Audit, shards: Sequence[ShardFolder]) -> dict[str, Any]:
     }
 
 
+def _detail(pair_id: str) -> str:
+    return f"{DETAIL}/{pair_id}.npz"
+
+
 def _copy_details(
-    folder: Path,
-    audit: Audit,
-    tables: Mapping[str, pd.DataFrame],
-    shards: Sequence[ShardFolder],
-    by_pair: Mapping[str, int],
+    folder: Path, shown: Sequence[str], shards: Sequence[ShardFolder], by_pair: Mapping[str, int]
 ) -> None:
     """The strongest of the pairs that a shard kept."""
-    from audit.head_rows import head_table
-    from audit.runner import pairs_to_show
-
-    names = {name: f"{DETAIL}/{name}.npz" for name in by_pair}
-    kept = [name for name, file in names.items() if file in shards[by_pair[name]].manifest["files"]]
-    pairs = tables["pairs"][tables["pairs"]["pair_id"].isin(kept)]
-    for name in pairs_to_show(pairs, head_table(tables["heads"]), audit.heads, int(audit.config["detail"])):
+    for name in shown:
         (folder / DETAIL).mkdir(exist_ok=True)
-        shutil.copyfile(shards[by_pair[name]].check(names[name]), folder / names[name])
+        shutil.copyfile(shards[by_pair[name]].check(_detail(name)), folder / _detail(name))

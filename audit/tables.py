@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
+from audit.head_frames import head_frames
 from audit.head_spool import HeadSpool, SpooledHeads
 from audit.head_table import HeadTable
 from audit.pairs import CANDIDATE_1, CANDIDATE_2, Pair, Text
 from audit.records import (
-    HEAD_MEASURES,
     DetailRecord,
     HeadRecord,
     OutputRecord,
@@ -84,8 +82,6 @@ _PAIR_TYPES = {
     "line": "int64",
     **dict.fromkeys(("status", "reason"), "string"),
 }
-#: Rows of ``heads.parquet`` that are made and written together.
-ROWS_AT_ONCE = 2**16
 
 
 class Tables:
@@ -182,40 +178,12 @@ class Tables:
 
     def head_table(self) -> HeadTable:
         """``heads.parquet``, read by measures."""
-        return SpooledHeads(self._heads, {name: pair.suite for name, pair in self._pairs.items()})
+        return SpooledHeads(self._heads, self._suites)
 
     def head_frames(self) -> Iterator[pd.DataFrame]:
         """``heads.parquet`` in portions, in the order of the suite; one without rows where there are none."""
-        portion: list[tuple[str, str]] = []
-        rows = 0
-        for pair_id in self._pairs:
-            for stream in self._heads.streams(pair_id):
-                portion.append((pair_id, stream))
-                rows += math.prod(self._heads.shape(stream))
-            if rows >= ROWS_AT_ONCE:
-                yield self._head_frame(portion)
-                portion, rows = [], 0
-        if portion or not any(map(self._heads.streams, self._pairs)):
-            yield self._head_frame(portion)
+        return head_frames(self._heads, self._suites)
 
-    def _head_frame(self, portion: Sequence[tuple[str, str]]) -> pd.DataFrame:
-        shapes = [self._heads.shape(stream) for _, stream in portion]
-        sizes = np.array([math.prod(shape) for shape in shapes], dtype=np.intp)
-        ends = np.cumsum(sizes)
-        texts = zip(
-            *((self._pairs[pair_id].suite, pair_id, stream) for pair_id, stream in portion), strict=True
-        )
-        columns: dict[str, object] = {
-            name: pd.Series(np.repeat(np.array(each, dtype=object), sizes), dtype="string")
-            for name, each in zip(("suite", "pair_id", "stream"), [*texts] or [()] * 3, strict=True)
-        }
-        places = [np.indices(shape).reshape(2, -1) for shape in shapes]
-        columns["layer"], columns["head"] = np.concatenate(
-            [np.empty((2, 0), dtype=np.int64), *places], axis=1
-        )
-        for name in HEAD_MEASURES:
-            values = np.empty(sizes.sum())
-            for (pair_id, stream), end, size in zip(portion, ends, sizes, strict=True):
-                self._heads.read(pair_id, stream, name, values[end - size : end])
-            columns[name] = values
-        return pd.DataFrame(columns)
+    @property
+    def _suites(self) -> dict[str, str]:
+        return {name: pair.suite for name, pair in self._pairs.items()}

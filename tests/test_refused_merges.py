@@ -183,14 +183,21 @@ def test_a_damaged_table(shards: Path, told: Told, table: str) -> None:
     assert said == f"b/{table}.parquet: cannot be read (No such file or directory); run the shard again"
 
 
-def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+def rewrite(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame], table: str = "pairs") -> None:
     """Another table, with its hash in the manifest."""
     import hashlib
 
-    file = folder / "pairs.parquet"
+    file = folder / f"{table}.parquet"
     change(pd.read_parquet(file)).to_parquet(file, index=False)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    edit(folder, lambda manifest: manifest["files"].update({"pairs.parquet": digest}))
+    edit(folder, lambda manifest: manifest["files"].update({file.name: digest}))
+
+
+def test_a_pair_without_some_of_its_heads(shards: Path, told: Told) -> None:
+    rewrite(shards / "b", lambda heads: heads[heads["head"] + heads["layer"] != 1], "heads")
+    lost = told("merge", "a", "b", "--out", "m")
+    assert lost.startswith("b/heads.parquet: pair '")
+    assert lost.endswith("': some of its heads are missing")
 
 
 def test_shards_with_other_pairs(shards: Path, told: Told) -> None:

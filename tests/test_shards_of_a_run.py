@@ -113,8 +113,10 @@ def content(run: RunFolder) -> dict[str, Any]:
 def test_joined_shards_are_the_run_that_was_not_cut(place: Place, count: int) -> None:
     whole, joined = place.run("all"), place.merged(count, "all")
     assert content(joined) == content(whole)
-    for name, table in whole.tables().items():
-        pd.testing.assert_frame_equal(joined.table(name), table, check_exact=True)
+    assert joined.table_names == whole.table_names
+    for name in whole.table_names:
+        file = f"{name}.parquet"
+        assert (joined.path / file).read_bytes() == (whole.path / file).read_bytes(), file
     assert listing(joined.path / "detail").keys() == listing(whole.path / "detail").keys()
     assert whole.audit.coverage.skipped == 1
     assert whole.audit.held_out

@@ -157,7 +157,7 @@ def test_a_table_written_in_portions_reads_like_one_that_is_written_whole(tmp_pa
 
 def test_portions_are_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tables().heads()
-    monkeypatch.setattr("audit.tables.ROWS_AT_ONCE", 8)
+    monkeypatch.setattr("audit.head_frames.ROWS_AT_ONCE", 8)
     portions = [*tables().head_frames()]
     assert [len(portion) for portion in portions] == [10, 10, 10]
     pd.testing.assert_frame_equal(pd.concat(portions, ignore_index=True), whole)
