@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +90,3 @@ def whole_run(suite: Path, *options: str) -> Whole:
     if code not in _COMPLETE:
         raise SystemExit(f"{' '.join(child.args)} ended with {code}")
     return Whole(seconds, used.ru_maxrss / 1024)
-
-
-def told_options() -> Sequence[str]:
-    """Every option that ``evenhand run`` knows."""
-    command = [sys.executable, "-P", str(_ROOT / "evenhand.py"), "run", "--help"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [word for word in told.split() if word.startswith("--")]

@@ -23,8 +23,7 @@ def test_published_figures_are_of_parts_and_of_five_rounds_at_least() -> None:
 
 
 def test_every_bar_of_a_published_part_finds_its_figure() -> None:
-    """Ray is optional, so its figure may be missing."""
-    needed = [bar for bar in BARS if bar.part in PUBLISHED and not bar.figure[-1].endswith("ray")]
+    needed = [bar for bar in BARS if bar.part in PUBLISHED]
     assert [bar.work for bar in needed if bar.found(PUBLISHED) is None] == []
 
 

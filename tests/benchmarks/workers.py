@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.ledger import write_figures
-from tests.benchmarks.runs import told_options, whole_run, write_suite
+from tests.benchmarks.runs import whole_run, write_suite
 from tests.benchmarks.timing import Run, interleaved
 
-_PAIRS, _START = 1_000, 20
+_PAIRS = 1_000
+#: Two batches, so that both workers are started.
+_START = 64
+_ENGINES = ("local", "ray")
 
 
 def run_workers() -> None:
     """Each round a run of few pairs and one of many; the difference leaves out what starting takes."""
-    if missing := {"--workers", "--engine"} - set(told_options()):
-        print(f"workers: not there yet: evenhand run has no {', '.join(sorted(missing))}", file=sys.stderr)
-        return
     os.environ["OMP_NUM_THREADS"] = "1"
-    engines = ["local", *(["ray"] if importlib.util.find_spec("ray") else [])]
     with tempfile.TemporaryDirectory() as place:
         suite = Path(place) / "workers.yaml"
         write_suite(suite, _PAIRS)
         sides = {"1": _measuring(suite, "--workers", "1")} | {
-            f"2, {engine}": _measuring(suite, "--workers", "2", "--engine", engine) for engine in engines
+            f"2, {engine}": _measuring(suite, "--workers", "2", "--engine", engine) for engine in _ENGINES
         }
         timed = interleaved(sides)
-    ratios = {f"times as fast, 2 workers, {engine}": timed.ratio("1", f"2, {engine}") for engine in engines}
+    ratios = {f"times as fast, 2 workers, {engine}": timed.ratio("1", f"2, {engine}") for engine in _ENGINES}
     write_figures("workers", {"pairs": _PAIRS - _START, "seconds": timed.spread(), **ratios})
 
 
