@@ -11,7 +11,7 @@ from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.runs import whole_run, write_suite
 from tests.benchmarks.timing import Run, interleaved
 
-_PAIRS = 1_000
+_PAIRS = 400
 #: Two batches, so that both workers are started.
 _START = 64
 _ENGINES = ("local", "ray")
