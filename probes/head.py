@@ -60,5 +60,7 @@ def log_probabilities(
         logits = _adjust(net, net.get_output_embeddings()(hidden[first : first + _POSITIONS]).float())
         here = ((at >= first) & (at < first + _POSITIONS)).nonzero()[:, 0]
         row = at[here] - first
+        # A head in bf16 rounds every logit; of the predicted tokens they are there unrounded.
+        logits[row, tokens[here]] = token_logits(net, hidden[at[here]], tokens[here, None])[:, 0]
         found[here] = logits[row, tokens[here]] - logits.logsumexp(-1)[row]
     return found

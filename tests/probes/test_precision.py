@@ -10,7 +10,7 @@ import torch
 
 from probes.continuation import Continuation
 from probes.model import LoadedModel
-from probes.precision import float64_blocks
+from probes.precision import wider_blocks
 from probes.scoring import log_likelihoods
 from tests.probes import tiny
 
@@ -40,7 +40,7 @@ def test_the_network_is_given_back_as_it_was() -> None:
     before = {name: (weight, weight.data_ptr()) for name, weight in model.net.named_parameters()}
     ids = torch.tensor([IDS[0]])
     plain = model.net.base_model(input_ids=ids)[0]
-    with float64_blocks(model.net):
+    with wider_blocks(model.net):
         precise = model.net.base_model(input_ids=ids)[0]
     assert precise.dtype == torch.float32
     assert not torch.equal(plain, precise)
@@ -66,7 +66,7 @@ def test_a_kernel_without_float64_is_left_to_float32() -> None:
     ids = torch.tensor([IDS[0]])
     plain = model.net.base_model(input_ids=ids)[0]
     for _ in range(2):
-        with float64_blocks(model.net):
+        with wider_blocks(model.net):
             assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
     assert seen == [torch.float32, torch.float64, torch.float32, torch.float32]
 
@@ -79,7 +79,7 @@ def test_a_pass_that_fails_gives_the_network_back() -> None:
         raise ArithmeticError
 
     handle = block.mlp.register_forward_hook(fail)
-    with pytest.raises(ArithmeticError), float64_blocks(model.net):
+    with pytest.raises(ArithmeticError), wider_blocks(model.net):
         model.net.base_model(input_ids=torch.tensor([IDS[0]]))
     handle.remove()
     assert {weight.dtype for weight in model.net.parameters()} == {torch.float32}
@@ -91,7 +91,7 @@ def test_other_dtypes_are_left_alone() -> None:
     model.net.to(torch.bfloat16)
     ids = torch.tensor([IDS[0]])
     plain = model.net.base_model(input_ids=ids)[0]
-    with float64_blocks(model.net):
+    with wider_blocks(model.net):
         assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
 
 
