@@ -66,18 +66,19 @@ class Forest:
 
     def _read(self, number: int) -> None:
         """Score all continuations of a pass."""
+        first = self._first_tokens() if self._precise else {}
         start = self._starts[number]
         cells: dict[Continuation, tuple[int, int, int]] = {}
         for one in self._of_pass[number]:
             row, path = self._tree.paths[one.read]
             for step in _steps(one):
-                cells[step] = (row - start, path[len(step.context) - 1], step.tokens[0])
+                if step not in first:
+                    cells[step] = (row - start, path[len(step.context) - 1], step.tokens[0])
         states = read_rows(self._model.net, self._passes[number])
         predictions = log_probabilities_at(self._model.net, states, list(cells.values()))
-        known = dict(zip(cells, predictions, strict=True))
-        first = self._first_tokens() if self._precise else {}
+        known = first | dict(zip(cells, predictions, strict=True))
         for one in self._of_pass[number]:
-            self._scores[one] = sum(first.get(step, known[step]) for step in _steps(one))
+            self._scores[one] = sum(known[step] for step in _steps(one))
 
 
 def _steps(one: Continuation) -> Iterator[Continuation]:

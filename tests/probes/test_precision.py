@@ -1,4 +1,4 @@
-"""Blocks in float64: nearer to the truth, and the network is afterwards as it was."""
+"""Blocks in a wider dtype: nearer to the truth, and the network is afterwards as it was."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from probes.continuation import Continuation
+from probes.head import log_probabilities
 from probes.model import LoadedModel
 from probes.precision import wider_blocks
 from probes.scoring import log_likelihoods
@@ -86,13 +87,30 @@ def test_a_pass_that_fails_gives_the_network_back() -> None:
     model.net.base_model(input_ids=torch.tensor([IDS[0]]))
 
 
-def test_other_dtypes_are_left_alone() -> None:
+@torch.no_grad()
+def test_a_network_in_bf16_computes_in_float32_and_is_given_back() -> None:
     model = tiny.decoder()
     model.net.to(torch.bfloat16)
     ids = torch.tensor([IDS[0]])
+    exact = copy.deepcopy(model.net).double().base_model(input_ids=ids)[0]
     plain = model.net.base_model(input_ids=ids)[0]
     with wider_blocks(model.net):
-        assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
+        wide = model.net.base_model(input_ids=ids)[0]
+    assert wide.dtype == torch.bfloat16
+    assert (wide - exact).abs().mean() < 0.5 * (plain - exact).abs().mean()
+    assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
+
+
+@torch.no_grad()
+def test_a_head_in_bf16_does_not_round_the_logits_of_what_is_predicted() -> None:
+    net = tiny.decoder().net.to(torch.bfloat16)
+    states = torch.randn(40, net.config.hidden_size, generator=torch.Generator().manual_seed(1)).bfloat16()
+    tokens = torch.arange(40) % net.config.vocab_size
+    exact = (states.double() @ net.get_output_embeddings().weight.double().T).log_softmax(-1)
+    expected = exact[torch.arange(40), tokens]
+    stock = net.get_output_embeddings()(states).float().log_softmax(-1)[torch.arange(40), tokens]
+    off = (log_probabilities(net, states, tokens).double() - expected).abs().mean()
+    assert off < 0.5 * (stock - expected).abs().mean()
 
 
 def test_batch_and_threads_change_nothing() -> None:
