@@ -7,16 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-import torch
-
 from probes.continuation import Continuation
 from probes.model import LoadedModel
-from probes.precision import float64_blocks
+from probes.precision import wider_blocks
 from probes.prefix_tree import passes, prefix_tree
 from probes.tree_pass import log_probabilities_at, read_rows
 
 #: The first tokens of a text drive activations so high that float32 rounds their predictions by up to
-#: 1e-3 nats; they are few, and computed in float64.
+#: 1e-3 nats, and bf16 by up to 12; they are few, and computed in a wider dtype.
 _PRECISE = 2
 
 
@@ -26,7 +24,7 @@ class Forest:
     Args:
         model: a decoder that computes trees.
         wanted: what may be asked for.
-        precise: of each text, how many predictions are made in float64.
+        precise: of each text, how many predictions are made in a wider dtype.
     """
 
     def __init__(self, model: LoadedModel, wanted: Iterable[Continuation], precise: int = _PRECISE) -> None:
@@ -38,7 +36,7 @@ class Forest:
         self._of_pass: dict[int, list[Continuation]] = defaultdict(list)
         for one in self._wanted:
             self._of_pass[self._pass(one)].append(one)
-        self._precise = precise if model.net.dtype == torch.float32 else 0
+        self._precise = precise
         self._first: dict[Continuation, float] | None = None
         self._scores: dict[Continuation, float] = {}
 
@@ -55,31 +53,32 @@ class Forest:
         return bisect_right(self._starts, self._tree.paths[one.read][0]) - 1
 
     def _first_tokens(self) -> dict[Continuation, float]:
-        """The predictions that are made in float64."""
+        """The predictions that are made in a wider dtype."""
         if self._first is None:
             early = {
                 step for one in self._wanted for step in _steps(one) if len(step.context) <= self._precise
             }
             ordered = sorted(early, key=lambda step: (step.context, step.tokens))
             first = Forest(self._model, ordered, precise=0) if ordered else None
-            with float64_blocks(self._model.net):
+            with wider_blocks(self._model.net):
                 self._first = {} if first is None else {step: first.score(step) for step in ordered}
         return self._first
 
     def _read(self, number: int) -> None:
         """Score all continuations of a pass."""
+        first = self._first_tokens() if self._precise else {}
         start = self._starts[number]
         cells: dict[Continuation, tuple[int, int, int]] = {}
         for one in self._of_pass[number]:
             row, path = self._tree.paths[one.read]
             for step in _steps(one):
-                cells[step] = (row - start, path[len(step.context) - 1], step.tokens[0])
+                if step not in first:
+                    cells[step] = (row - start, path[len(step.context) - 1], step.tokens[0])
         states = read_rows(self._model.net, self._passes[number])
         predictions = log_probabilities_at(self._model.net, states, list(cells.values()))
-        known = dict(zip(cells, predictions, strict=True))
-        first = self._first_tokens() if self._precise else {}
+        known = first | dict(zip(cells, predictions, strict=True))
         for one in self._of_pass[number]:
-            self._scores[one] = sum(first.get(step, known[step]) for step in _steps(one))
+            self._scores[one] = sum(known[step] for step in _steps(one))
 
 
 def _steps(one: Continuation) -> Iterator[Continuation]:

@@ -7,8 +7,10 @@ from transformers import PreTrainedModel
 
 #: Heads that score a whole vocabulary at every position (see ``probes.model.Head``).
 VOCABULARY_HEADS = ("causal-lm", "masked-lm", "seq2seq-lm")
-#: Positions that meet the vocabulary together.
-_POSITIONS = 256
+#: Logits that are computed together: as many as memory bears, since few positions are a slow product.
+_LOGITS = 2**25
+#: Positions whose softmax is taken together: few, so that their logits still lie in the cache.
+_ROWS = 32
 
 
 def _adjust(net: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
@@ -56,9 +58,15 @@ def log_probabilities(
     """
     at = torch.arange(len(hidden), device=hidden.device) if at is None else at
     found = torch.empty(len(at), device=hidden.device)
-    for first in range(0, len(hidden), _POSITIONS):
-        logits = _adjust(net, net.get_output_embeddings()(hidden[first : first + _POSITIONS]).float())
-        here = ((at >= first) & (at < first + _POSITIONS)).nonzero()[:, 0]
-        row = at[here] - first
-        found[here] = logits[row, tokens[here]] - logits.logsumexp(-1)[row]
+    head = net.get_output_embeddings()
+    together = max(1, _LOGITS // head.weight.shape[0] // _ROWS) * _ROWS
+    for start in range(0, len(hidden), together):
+        logits = head(hidden[start : start + together])
+        for first in range(start, min(start + together, len(hidden)), _ROWS):
+            here = ((at >= first) & (at < first + _ROWS)).nonzero()[:, 0]
+            row = at[here] - first
+            some = _adjust(net, logits[first - start : first - start + _ROWS].float())
+            # A head in bf16 rounds every logit; of the predicted tokens they are there unrounded.
+            some[row, tokens[here]] = token_logits(net, hidden[at[here]], tokens[here, None])[:, 0]
+            found[here] = some.log_softmax(-1)[row, tokens[here]]  # logsumexp takes five times as long
     return found

@@ -37,7 +37,7 @@ class LikelihoodProbe:
     """
 
     name = "likelihood"
-    version = "4"
+    version = "5"
     stage = 1
 
     def prepare(self, model: LoadedModel, pairs: Sequence[Pair], config: RunConfig) -> None:

@@ -13,7 +13,7 @@ from probes.forward import forward
 from probes.head import log_probabilities
 from probes.layer_groups import LayerGroups
 from probes.model import LoadedModel
-from probes.precision import float64_blocks
+from probes.precision import wider_blocks
 from probes.route import instrument
 from probes.row_padding import pad_right, pad_types
 from probes.token_sequence import Array, CapturedRows, Receiver, SequenceReading, TokenSequence
@@ -46,7 +46,8 @@ def run_padded(
     """
     found: dict[int, SequenceReading] = {}
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index].ids))
-    with float64_blocks(model.net) if precise else nullcontext():
+    widened = precise and model.net.dtype == torch.float32
+    with wider_blocks(model.net) if widened else nullcontext():
         for numbers in _batches(sequences, order, one_length=model.reads_padding):
             readings = _run_batch(model, {number: sequences[number] for number in numbers}, receive)
             found.update(zip(numbers, readings, strict=True))

@@ -1,4 +1,4 @@
-"""Float64 inside a decoder's blocks, one block at a time, for sums that float32 gets wrong."""
+"""A wider dtype inside a decoder's blocks, one block at a time, for sums that the network's own gets wrong."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from probes.layers import decoder_layers
 
 
 @contextmanager
-def float64_blocks(net: PreTrainedModel) -> Iterator[None]:
-    """Let the blocks of a float32 network on a CPU compute in float64; any other network is left as it is.
+def wider_blocks(net: PreTrainedModel) -> Iterator[None]:
+    """Let the blocks of a network on a CPU compute in float64 if it is float32, else in float32.
 
     Some texts drive activations of the residual stream to 25,000; float32 products then round by up
     to 1e-3 nats in a sentence's log-likelihood, differently on every processor, thread count and
-    batch. A block's weights are widened (which loses nothing) when it is entered and given back when
-    it is left, so that memory grows by one block and not by the model. Families with a kernel that
-    has no float64 (grouped products of experts) are left as they are, too.
+    batch, and bf16 by up to 12 nats. A block's weights are widened (which loses nothing) when it is entered
+    and given back when it is left, so that memory grows by one block and not by the model. A network
+    elsewhere, and families with a kernel that takes no other dtype (grouped products of experts), are left
+    as they are.
     """
-    if net.dtype != torch.float32 or net.device.type != "cpu" or not _takes_float64(net):
+    if net.device.type != "cpu" or not _takes_wider(net):
         yield
         return
     with _widened_blocks(net):
         yield
 
 
-#: Whether a network's kernels take float64; found out once.
+#: Whether a network's kernels take the wider dtype; found out once.
 _known: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
 
 
 @torch.no_grad()
-def _takes_float64(net: PreTrainedModel) -> bool:
+def _takes_wider(net: PreTrainedModel) -> bool:
     if net not in _known:
         try:
             with _widened_blocks(net):
@@ -51,7 +52,7 @@ def _widened_blocks(net: PreTrainedModel) -> Iterator[None]:
     blocks = decoder_layers(net)
     with ExitStack() as stack:
         for block in blocks:
-            widened = _Widened(block, last=block is blocks[-1])
+            widened = _Widened(block, net.dtype, last=block is blocks[-1])
             stack.callback(widened.restore)
             for handle in (
                 block.register_forward_pre_hook(widened.enter, with_kwargs=True),
@@ -64,31 +65,32 @@ def _widened_blocks(net: PreTrainedModel) -> Iterator[None]:
 class _Widened:
     """The weights of one block, and the copies that stand in for them during its pass."""
 
-    def __init__(self, block: torch.nn.Module, *, last: bool) -> None:
+    def __init__(self, block: torch.nn.Module, own: torch.dtype, *, last: bool) -> None:
         tensors = (*block.parameters(), *block.buffers())
         self._kept = [(tensor, tensor.data) for tensor in tensors if tensor.is_floating_point()]
+        self._own = own
+        self._wider = torch.float64 if own == torch.float32 else torch.float32
         self._last = last
 
     def enter(self, _block: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for tensor, data in self._kept:
-            tensor.data = data.double()
-        return tuple(map(_double, args)), {name: _double(value) for name, value in kwargs.items()}
+            tensor.data = data.to(self._wider)
+        return tuple(map(self._widen, args)), {name: self._widen(value) for name, value in kwargs.items()}
 
     def leave(self, _block: torch.nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
         self.restore()
-        return _float(output) if self._last else output
+        return self._narrow(output) if self._last else output
 
     def restore(self) -> None:
         for tensor, data in self._kept:
             tensor.data = data
 
+    def _widen(self, value: Any) -> Any:
+        floating = isinstance(value, torch.Tensor) and value.is_floating_point()
+        return value.to(self._wider) if floating else value
 
-def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
-
-
-def _float(output: Any) -> Any:
-    """Hidden states, alone or first in a tuple or list."""
-    if isinstance(output, tuple | list):
-        return (output[0].float(), *output[1:])
-    return output.float()
+    def _narrow(self, output: Any) -> Any:
+        """Hidden states, alone or first in a tuple or list."""
+        if isinstance(output, tuple | list):
+            return (output[0].to(self._own), *output[1:])
+        return output.to(self._own)

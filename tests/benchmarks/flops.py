@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
-
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from audit.pairs import Pair
 from audit.planning import plan
@@ -16,13 +12,11 @@ from probes.model import LoadedModel
 from tests.benchmarks.demo import forget
 from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.likelihoods import measured
+from tests.benchmarks.products import PRODUCTS, asked_for, best_product
 from tests.benchmarks.suites import public_pairs
 from tests.benchmarks.timing import PORTIONS, Row, clocked, interleaved, spread
 
-RUN, PRODUCTS = "likelihood run", "matrix products"
-_TOKENS = (256, 512, 1024, 2048)
-#: Seconds that each shape is multiplied for, at least.
-_LONG = 0.15
+RUN = "likelihood run"
 
 
 def run_flops() -> None:
@@ -37,7 +31,10 @@ def run_flops() -> None:
 
 def _rates(dtype: str, portions: Sequence[Sequence[Pair]]) -> Row:
     model = load("demo", dtype=dtype)
-    done = [_executed(model, portion) for portion in portions]
+    done = []
+    for portion in portions:
+        forget(model)
+        done.append(asked_for(lambda portion=portion: measured(model, portion)))
     needed = [_needed(model, portion) for portion in portions]
     timed = interleaved(
         {
@@ -53,18 +50,10 @@ def _rates(dtype: str, portions: Sequence[Sequence[Pair]]) -> Row:
         "run, GFLOP/s": spread([rate / 1e9 for rate in rates]),
         "best product, GFLOP/s": spread([rate / 1e9 for rate in best]),
         "share of the best product": spread([a / b for a, b in zip(rates, best, strict=True)]),
-        "the same, work counted without padding": spread([a / b for a, b in zip(useful, best, strict=True)]),
+        "the same, every text counted alone": spread([a / b for a, b in zip(useful, best, strict=True)]),
         "TFLOP of all portions": float(f"{sum(done) / 1e12:.4g}"),
-        "TFLOP without padding": float(f"{sum(needed) / 1e12:.4g}"),
+        "TFLOP, every text alone": float(f"{sum(needed) / 1e12:.4g}"),
     }
-
-
-def _executed(model: LoadedModel, pairs: Sequence[Pair]) -> float:
-    """Operations of all matrix products that torch is asked for; it does not count attention on a CPU."""
-    forget(model)
-    with FlopCounterMode(display=False) as counter:
-        measured(model, pairs)
-    return float(counter.get_total_flops())
 
 
 def _needed(model: LoadedModel, pairs: Sequence[Pair]) -> float:
@@ -80,24 +69,3 @@ def _needed(model: LoadedModel, pairs: Sequence[Pair]) -> float:
     looks = sum(length * (length + 1) / 2 for length in lengths)
     attention = 4 * looks * config.hidden_size * config.num_hidden_layers
     return 2 * (blocks + head) * sum(lengths) + attention
-
-
-def best_product(model: LoadedModel) -> float:
-    """Operations a second of the fastest product, over the model's own shapes."""
-    layer = model.net.base_model.layers[0]
-    shapes = {module.weight.shape for module in layer.modules() if isinstance(module, torch.nn.Linear)}
-    shapes.add(model.net.get_output_embeddings().weight.shape)
-    return max(
-        _rate(model.net.dtype, tokens, *shape) for shape in sorted(shapes, key=tuple) for tokens in _TOKENS
-    )
-
-
-@torch.no_grad()
-def _rate(dtype: torch.dtype, tokens: int, out: int, width: int) -> float:
-    states, weight = torch.randn(tokens, width, dtype=dtype), torch.randn(out, width, dtype=dtype)
-    torch.matmul(states, weight.T)
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < _LONG:
-        torch.matmul(states, weight.T)
-        count += 1
-    return 2 * tokens * out * width * count / (time.perf_counter() - start)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-from torch.utils.flop_counter import FlopCounterMode
 
 from audit.config import RunConfig
 from audit.coreference import token_indices
@@ -19,17 +18,16 @@ from probes.completions import completion_ids
 from probes.load import load
 from probes.model import LoadedModel
 from tests.benchmarks.demo import demo_folder
-from tests.benchmarks.flops import best_product
 from tests.benchmarks.ledger import write_figures
 from tests.benchmarks.nie_work import least_of, published_of
 from tests.benchmarks.one_by_one import Array, Exchange, OneByOne, symmetric_nie
 from tests.benchmarks.peer import Peer
+from tests.benchmarks.products import PRODUCTS, asked_for, best_product
 from tests.benchmarks.suites import quickstart
 from tests.benchmarks.timing import Row, Side, Timed, clocked, interleaved, spread
 
 OURS, WHOLE, MANY = "evenhand", "evenhand, both rows, layers and model", "evenhand, 8 pairs in a batch"
 PUBLISHED, LENS = "one forward per head", "TransformerLens"
-PRODUCTS = "matrix products"
 _CONFIG = RunConfig(probes=("attention", "causal"))
 _TOGETHER = 8
 
@@ -67,16 +65,14 @@ def run_nie() -> None:
             ours, np.concatenate(timed.numbers[PUBLISHED])
         ),
         "largest difference, TransformerLens (nats)": _off(ours, np.concatenate(theirs)),
-        **_work(timed, _asked(sides[OURS]), least_of(model, exchanges[0]), published_of(model, exchanges[0])),
+        **_work(
+            timed,
+            asked_for(lambda: sides[OURS](0)),
+            least_of(model, exchanges[0]),
+            published_of(model, exchanges[0]),
+        ),
     }
     write_figures("nie", figures, peers)
-
-
-def _asked(ours: Side) -> float:
-    """Operations of all matrix products of one pair that torch is asked for."""
-    with FlopCounterMode(display=False) as counter:
-        ours(0)
-    return float(counter.get_total_flops())
 
 
 def _work(timed: Timed, asked: float, needed: float, published: float) -> Row:

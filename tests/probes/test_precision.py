@@ -1,4 +1,4 @@
-"""Blocks in float64: nearer to the truth, and the network is afterwards as it was."""
+"""Blocks in a wider dtype: nearer to the truth, and the network is afterwards as it was."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from probes.continuation import Continuation
+from probes.head import log_probabilities
 from probes.model import LoadedModel
-from probes.precision import float64_blocks
+from probes.precision import wider_blocks
 from probes.scoring import log_likelihoods
 from tests.probes import tiny
 
@@ -40,7 +41,7 @@ def test_the_network_is_given_back_as_it_was() -> None:
     before = {name: (weight, weight.data_ptr()) for name, weight in model.net.named_parameters()}
     ids = torch.tensor([IDS[0]])
     plain = model.net.base_model(input_ids=ids)[0]
-    with float64_blocks(model.net):
+    with wider_blocks(model.net):
         precise = model.net.base_model(input_ids=ids)[0]
     assert precise.dtype == torch.float32
     assert not torch.equal(plain, precise)
@@ -66,7 +67,7 @@ def test_a_kernel_without_float64_is_left_to_float32() -> None:
     ids = torch.tensor([IDS[0]])
     plain = model.net.base_model(input_ids=ids)[0]
     for _ in range(2):
-        with float64_blocks(model.net):
+        with wider_blocks(model.net):
             assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
     assert seen == [torch.float32, torch.float64, torch.float32, torch.float32]
 
@@ -79,20 +80,37 @@ def test_a_pass_that_fails_gives_the_network_back() -> None:
         raise ArithmeticError
 
     handle = block.mlp.register_forward_hook(fail)
-    with pytest.raises(ArithmeticError), float64_blocks(model.net):
+    with pytest.raises(ArithmeticError), wider_blocks(model.net):
         model.net.base_model(input_ids=torch.tensor([IDS[0]]))
     handle.remove()
     assert {weight.dtype for weight in model.net.parameters()} == {torch.float32}
     model.net.base_model(input_ids=torch.tensor([IDS[0]]))
 
 
-def test_other_dtypes_are_left_alone() -> None:
+@torch.no_grad()
+def test_a_network_in_bf16_computes_in_float32_and_is_given_back() -> None:
     model = tiny.decoder()
     model.net.to(torch.bfloat16)
     ids = torch.tensor([IDS[0]])
+    exact = copy.deepcopy(model.net).double().base_model(input_ids=ids)[0]
     plain = model.net.base_model(input_ids=ids)[0]
-    with float64_blocks(model.net):
-        assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
+    with wider_blocks(model.net):
+        wide = model.net.base_model(input_ids=ids)[0]
+    assert wide.dtype == torch.bfloat16
+    assert (wide - exact).abs().mean() < 0.5 * (plain - exact).abs().mean()
+    assert torch.equal(model.net.base_model(input_ids=ids)[0], plain)
+
+
+@torch.no_grad()
+def test_a_head_in_bf16_does_not_round_the_logits_of_what_is_predicted() -> None:
+    net = tiny.decoder().net.to(torch.bfloat16)
+    states = torch.randn(40, net.config.hidden_size, generator=torch.Generator().manual_seed(1)).bfloat16()
+    tokens = torch.arange(40) % net.config.vocab_size
+    exact = (states.double() @ net.get_output_embeddings().weight.double().T).log_softmax(-1)
+    expected = exact[torch.arange(40), tokens]
+    stock = net.get_output_embeddings()(states).float().log_softmax(-1)[torch.arange(40), tokens]
+    off = (log_probabilities(net, states, tokens).double() - expected).abs().mean()
+    assert off < 0.5 * (stock - expected).abs().mean()
 
 
 def test_batch_and_threads_change_nothing() -> None:

@@ -133,7 +133,7 @@ def test_the_first_two_predictions_of_a_text_are_made_in_float64(monkeypatch: py
         passes.append((inside[0], [row.ids for row in rows]))
         return right(net, rows)
 
-    monkeypatch.setattr(forest_module, "float64_blocks", widened)
+    monkeypatch.setattr(forest_module, "wider_blocks", widened)
     monkeypatch.setattr(forest_module, "read_rows", noted)
     log_likelihoods(model, [Continuation((3,), (4, 5, 6)), Continuation((3,), (4, 7))])
     assert sorted(passes) == [(False, [(3, 4, 5)]), (True, [(3, 4)])]
