@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ from audit.results import Audit, SuiteInfo
 from audit.store import AUDIT, MANIFEST
 from reports import model_line
 from reports.check_names import check_name
+from reports.plain_json import plain_json
 from reports.slices import flagged_heads, slices
-from reports.visible import visible
 
 _FILE: Final = "ml-bom.cdx.json"
 
@@ -34,8 +33,7 @@ class CycloneDxReport:
             The one file written.
         """
         digests = {name: digest_of(folder / name) for name in (AUDIT, MANIFEST) if (folder / name).is_file()}
-        text = json.dumps(bill(audit, digests), indent=1, ensure_ascii=False) + "\n"
-        write_whole(folder / _FILE, text.encode())
+        write_whole(folder / _FILE, plain_json(bill(audit, digests)))
         return [folder / _FILE]
 
 
@@ -70,30 +68,29 @@ def _model(audit: Audit, digests: dict[str, str]) -> dict[str, Any]:
     """The model: every file's hash, so that it is found by any of them, and the files by name."""
     model = audit.model
     files = [
-        {"type": "file", "bom-ref": f"file:{name}", "name": visible(name), "hashes": _hashes([sha256])}
+        {"type": "file", "bom-ref": f"file:{name}", "name": name, "hashes": _hashes([sha256])}
         for name, sha256 in model.hashes.items()
     ]
     return {
         "type": "machine-learning-model",
         "bom-ref": "model",
-        "name": visible(model.name),
+        "name": model.name,
         **({"hashes": _hashes(model.hashes.values()), "components": files} if files else {}),
         "modelCard": {
             "modelParameters": {
                 "task": ", ".join(dict.fromkeys(suite.task for suite in audit.suites)) or "not stated",
-                "architectureFamily": visible(model.family),
-                "modelArchitecture": visible(model.architecture),
+                "architectureFamily": model.family,
+                "modelArchitecture": model.architecture,
                 "datasets": [{"ref": _ref(suite)} for suite in audit.suites],
             },
             "quantitativeAnalysis": {"performanceMetrics": [*_metrics(audit)]},
             "considerations": {
-                "technicalLimitations": [visible(limit.text) for limit in audit.limits],
+                "technicalLimitations": [limit.text for limit in audit.limits],
                 "fairnessAssessments": [_fairness(audit, suite) for suite in audit.suites],
             },
         },
         "properties": [
-            {"name": f"evenhand:{name}", "value": visible(value)}
-            for name, value in _properties(audit, digests)
+            {"name": f"evenhand:{name}", "value": value} for name, value in _properties(audit, digests)
         ],
     }
 
@@ -112,28 +109,26 @@ def _suite(suite: SuiteInfo) -> dict[str, Any]:
     return {
         "type": "data",
         "bom-ref": _ref(suite),
-        "name": visible(suite.name),
+        "name": suite.name,
         "version": str(suite.version),
-        "description": visible(told),
+        "description": told,
         "hashes": _hashes([suite.sha256]),
-        **({"licenses": [{"license": {"name": visible(suite.license)}}]} if suite.license else {}),
-        "data": [{"type": "dataset", "name": visible(suite.name)}],
+        **({"licenses": [{"license": {"name": suite.license}}]} if suite.license else {}),
+        "data": [{"type": "dataset", "name": suite.name}],
     }
 
 
 def _metrics(audit: Audit) -> Iterator[dict[str, Any]]:
     for heads in flagged_heads(audit):
-        told = visible(
-            f"{heads.suite}, {' against '.join(heads.contrast)}, of {heads.measured} heads measured"
-        )
+        told = f"{heads.suite}, {' against '.join(heads.contrast)}, of {heads.measured} heads measured"
         yield {"type": "flagged_heads", "value": str(heads.flagged), "slice": told}
     for row in slices(audit.findings):
         found, measure = row
         unit = f" ({measure.unit})" if measure.unit else ""
         undefined = f"undefined: {found.reason or 'not measured'}"
         metric: dict[str, Any] = {
-            "type": visible(f"{found.measure}{unit}"),
-            "value": visible(undefined) if found.estimate is None else f"{found.estimate:.6g}",
+            "type": f"{found.measure}{unit}",
+            "value": undefined if found.estimate is None else f"{found.estimate:.6g}",
             "slice": row.name,
         }
         if found.ci_low is not None and found.ci_high is not None:
@@ -156,11 +151,9 @@ def _fairness(audit: Audit, suite: SuiteInfo) -> dict[str, str]:
     )
     strategy = "; ".join(part for part in (hazard.get("mitigation", ""), waivers) if part)
     return {
-        "groupAtRisk": visible(
-            hazard.get("group_at_risk", f"groups of the axis {suite.axis}; the suite names none")
-        ),
-        "harms": visible(f"{hazard.get('harm', 'not stated by the suite')}. Found: {found}"),
-        **({"mitigationStrategy": visible(strategy)} if strategy else {}),
+        "groupAtRisk": hazard.get("group_at_risk", f"groups of the axis {suite.axis}; the suite names none"),
+        "harms": f"{hazard.get('harm', 'not stated by the suite')}. Found: {found}",
+        **({"mitigationStrategy": strategy} if strategy else {}),
     }
 
 

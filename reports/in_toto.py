@@ -17,6 +17,7 @@ from audit.renders import known_renders
 from audit.results import Audit, Verdict
 from audit.store import AUDIT, MANIFEST
 from reports.check_names import check_name
+from reports.check_words import WHOLE_RUN, beside_checks
 from reports.visible import visible
 
 PREDICATE: Final = "https://in-toto.io/attestation/test-result/v0.1"
@@ -85,16 +86,22 @@ def statement(folder: Path, audit: Audit) -> bytes:
             "predicate": {
                 "result": RESULTS[audit.verdict],
                 "configuration": _configuration(audit),
-                **{
-                    name: [
-                        check_name(check) for check in audit.gate.checks if RESULTS[check.verdict] == result
-                    ]
-                    for name, result in _LISTS.items()
-                },
+                **_tests(audit),
             },
         },
         indent=1,
     ).encode()
+
+
+def _tests(audit: Audit) -> dict[str, list[str]]:
+    """Checks by their result, and what the gate decided beside them."""
+    results = [(check_name(check), check.verdict) for check in audit.gate.checks]
+    if beside := beside_checks(audit):
+        results.append((WHOLE_RUN, beside.verdict))
+    return {
+        name: [test for test, verdict in results if RESULTS[verdict] == result]
+        for name, result in _LISTS.items()
+    }
 
 
 def _subjects(folder: Path, audit: Audit) -> dict[str, str]:

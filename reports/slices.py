@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from audit.results import Audit, Finding
+from reports.numbers import sample_size
 from reports.visible import visible
 from reports.wording import Measure, block_of
 
@@ -21,6 +22,7 @@ class Slice(NamedTuple):
         """Over which pairs: contrast, group and control, such as ``she against he, control same-group``."""
         found = self.finding
         parts = [
+            *([found.subject] if found.subject else []),
             " against ".join(found.contrast) if found.contrast else "all texts",
             *([f"{found.attributes[0]} and {found.attributes[1]}"] if found.attributes else []),
             *([f"group {found.group}"] if found.group else []),
@@ -28,6 +30,11 @@ class Slice(NamedTuple):
             *([f"layer {found.layer}"] if found.layer else []),
         ]
         return visible(", ".join(parts))
+
+    @property
+    def sample(self) -> str:
+        """What stands behind the estimate: pairs with their templates and items; words where it is of embeddings."""
+        return f"{self.finding.n:,} words" if self.finding.subject else sample_size(self.finding)
 
     @property
     def name(self) -> str:
