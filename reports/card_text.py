@@ -11,11 +11,11 @@ from audit.store import MANIFEST
 from reports import model_line
 from reports.check_words import accepted, limit, sentence, title, worst_first
 from reports.markdown_text import escape, row, table_head
-from reports.numbers import NOTHING, count, level
+from reports.numbers import level
 from reports.slices import Slice, flagged_heads, slices
 from reports.wording import LEADS, NO_CHECKS, interval, quantity, unit_name
 
-_RESULTS = ("Measure", "Over", "Estimate", "95 % interval", "Pairs", "Templates", "Items")
+_RESULTS = ("Measure", "Over", "Estimate", "95 % interval", "Sample")
 
 
 def card_text(folder: Path, audit: Audit) -> str:
@@ -33,6 +33,7 @@ def card_text(folder: Path, audit: Audit) -> str:
         _tested(audit),
         _checks(audit),
         *_results(audit),
+        _not_measured(audit),
         _limits(audit),
         _reproduce(folder, audit),
     ]
@@ -108,7 +109,7 @@ def _results(audit: Audit) -> Iterator[str]:
         arms = escape(" against ".join(found.contrast))
         yield f"{escape(found.suite)}, {arms}: {found.flagged} of {found.measured} heads carry the bias.\n"
     for (suite, axis), rows in groups.items():
-        head = table_head(_RESULTS, _RESULTS[2:])
+        head = table_head(_RESULTS, _RESULTS[2:4])
         yield f"### {escape(suite)}, axis {escape(axis)}\n\n{head}{''.join(map(_row, rows))}"
 
 
@@ -124,11 +125,16 @@ def _row(each: Slice) -> str:
             escape(each.over),
             f"{value}{why}",
             interval(found.measure, found) + (f" at {at}" if at else ""),
-            count(found.n),
-            count(found.clusters) if found.clusters else NOTHING,
-            count(found.items) if found.items else NOTHING,
+            each.sample,
         )
     )
+
+
+def _not_measured(audit: Audit) -> str:
+    covered = audit.coverage
+    reasons = [*covered.failed_reasons, *covered.skipped_reasons, *covered.undefined]
+    told = "".join(f"- {each.count:,} pairs: {escape(each.reason)}\n" for each in reasons if each.count)
+    return f"## What was not measured\n\n{told}" if told else ""
 
 
 def _limits(audit: Audit) -> str:

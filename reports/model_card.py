@@ -60,13 +60,13 @@ def eval_results(audit: Audit) -> list[EvalResult]:
     from huggingface_hub import EvalResult
 
     tasks = {suite.name: HUB_TASKS.get(suite.task, _USUAL_TASK) for suite in audit.suites}
-    versions = {suite.name: suite.sha256 for suite in audit.suites}
+    hashed = {suite.name: {"version": suite.version, "sha256": suite.sha256} for suite in audit.suites}
     found = [
         EvalResult(
             task_type=tasks.get(heads.suite, _USUAL_TASK),
             dataset_type=_slug(heads.suite),
             dataset_name=in_line(heads.suite),
-            dataset_revision=versions.get(heads.suite),
+            dataset_args=hashed.get(heads.suite),
             metric_type="flagged_heads",
             metric_name=f"Heads that carry the bias, {in_line(' against '.join(heads.contrast))}",
             metric_value=heads.flagged,
@@ -82,7 +82,7 @@ def eval_results(audit: Audit) -> list[EvalResult]:
                 dataset_type=_slug(suite),
                 dataset_name=in_line(suite),
                 dataset_config=in_line(row.finding.axis),
-                dataset_revision=versions.get(suite),
+                dataset_args=hashed.get(suite),
                 metric_type=visible(row.finding.measure),
                 metric_name=f"{row.measure.name}, {row.over}",
                 metric_value=row.finding.estimate,
@@ -148,7 +148,7 @@ def _entry(row: Slice, audit: Audit) -> EvalResultEntry:
         task_id=_slug("-".join(part for part in parts if part)),
         value=found.estimate,
         date=audit.environment.get("finished"),
-        notes=f"{row.measure.name}, {row.over}: {interval}{found.n} pairs; measured with evenhand{hashed}",
+        notes=f"{row.measure.name}, {row.over}: {interval}{row.sample}; measured with evenhand{hashed}",
     )
 
 
