@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +74,13 @@ def read_renders(folder: Path) -> Renders:
         if json_bytes(found) != content or found.pop(_SEAL) != _sealed(found):
             raise StoreError(f"{file}: {told}")
         files = {name: Render(**render) for name, render in found["renders"].items()}
+        texts = [
+            found["audit"],
+            found["manifest"],
+            *(text for each in files.values() for text in astuple(each)),
+        ]
+        if not all(isinstance(text, str) for text in texts):
+            raise StoreError(f"{file}: {told}")
         return Renders(found["audit"], found["manifest"], files)
     except FileNotFoundError:
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _check_renders(account: Account, renders: Renders) -> None:
     for name, render in renders.files.items():
-        again = f"`evenhand report --format {render.format}` renders it again"
+        again = f"`evenhand report --format {shown(render.format)}` renders it again"
         if account.check(name, render.sha256, RENDERS, again) and render.audit != renders.audit:
             account.fault(name, f"made from another {AUDIT} than this one; {again}")
 
@@ -106,11 +107,22 @@ def _check_suites(account: Account, manifest: Mapping[str, Any]) -> None:
             continue
         file, wanted = str(suite.get("file")), suite.get("sha256")
         found = suite_digest(file)
-        if found is None:
-            account.notes.append(f"{file} is not here; whether it is the suite that was run is not checked")
-        elif found != wanted:
+        if found == wanted:
+            continue
+        if found is None or (not Path(file).is_file() and _made_with(manifest) != version("evenhand")):
+            told = f"{shown(file)} is not here; whether it is the suite that was run is not checked"
+            account.notes.append(told)
+        else:
             told = "not the suite that was run; it was changed since"
-            account.faults.append(Fault(file, 0, "", told))
+            account.faults.append(Fault(shown(file), 0, "", told))
+
+
+def _made_with(manifest: Mapping[str, Any]) -> str | None:
+    """The version of evenhand that made a run, whose built-in suites may differ from those of this one."""
+    try:
+        return str(manifest["environment"]["versions"]["evenhand"])
+    except (KeyError, TypeError):
+        return None
 
 
 def _check_signatures(

@@ -61,7 +61,7 @@ class Pack(NamedTuple):
 
 
 class ComplianceReport:
-    """Writes ``compliance.html`` and, where WeasyPrint is installed, ``compliance.pdf``."""
+    """Writes ``compliance.html`` and, where WeasyPrint is there, ``compliance.pdf``."""
 
     name = "compliance"
 
@@ -72,9 +72,7 @@ class ComplianceReport:
             folder: a finished run folder.
             audit: its result.
         Returns:
-            The files written.
-        Raises:
-            InputError: WeasyPrint is installed and cannot be loaded; the page is written then.
+            The files written: the page, and the same on paper.
         """
         file = folder / "compliance.html"
         page = render_pack(pack_of(folder, audit))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,12 @@ class PdfReport:
 
 
 def has_weasyprint() -> bool:
-    """Whether WeasyPrint is installed; loading it may fail all the same."""
-    return importlib.util.find_spec("weasyprint") is not None
+    """Whether WeasyPrint is there, with the libraries that it needs."""
+    try:
+        load_weasyprint()
+    except InputError:
+        return False
+    return True
 
 
 def write_pdf(file: Path, page: str) -> Path:
