@@ -61,8 +61,10 @@ def verify(folder: Path, key: Path | None = None) -> Verified:
     manifest = read_manifest(folder) or {}
     _check_suites(account, manifest)
     signed = _check_signatures(account, manifest, renders, known_key)
+    complete = renders is not None and isinstance(manifest.get("files"), dict)
+    foreign = "written by no run and no report" if complete else "no hash of this file is known"
     for name in sorted({*_files(folder)} - account.known):
-        account.fault(name, "nothing vouches for this file; the run did not write it")
+        account.fault(name, foreign)
     checked = account.checked
     return Verified(
         tuple(sorted(account.faults)), tuple(account.notes), len(checked), checked.get(MANIFEST), signed
