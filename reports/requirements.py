@@ -137,7 +137,6 @@ def gaps_of(audit: Audit, *, traced: bool) -> dict[str, str]:
         "results": "nothing was measured." if not measured else "",
         "intersections": "" if crossed(audit) else "no suite crosses two axes (such as gender × race).",
         "heads": "no attention head was measured." if not audit.heads else "",
-        "waivers": "none was given." if not audit.waivers else "",
         "limits": "none are told." if not audit.limits else "",
         "trace": "manifest.json is missing." if not traced else "",
         "signature": "empty until the persons responsible sign.",
@@ -154,4 +153,4 @@ def crossed(audit: Audit) -> tuple[str, ...]:
 def _prior(late: int, checks: int) -> str:
     if not checks:
         return "no threshold was set."
-    return f"{late} of {checks} {'was' if late == 1 else 'were'} set after the fact." if late else ""
+    return f"{late} of {checks} limits {'was' if late == 1 else 'were'} set after the fact." if late else ""
