@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from audit.results import Verdict
+from audit.verify import verify
 from tests.reports.sample_audit import audit_of, empty_audit
 from tests.reports.sample_run import Sample, details, head_findings, head_table, output_table, pair_table
 from tests.whole_run import write_whole_run
@@ -41,3 +42,8 @@ def write_evidence(out: Path, sample: Sample = "fail") -> Path:
     shown = details(pairs, np.random.default_rng(11))[:2]
     tables = (pairs, output_table(pairs, random, hostile=False), head_table(pairs, random))
     return write_whole_run(out, audit, tables, shown)
+
+
+def faults(folder: Path, key: Path | None = None) -> list[str]:
+    """What `evenhand verify` tells of a run, without the folder's name."""
+    return [str(fault).removeprefix(f"{folder}/") for fault in verify(folder, key).faults]

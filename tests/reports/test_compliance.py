@@ -17,6 +17,7 @@ from reports.compliance import ComplianceReport, pack_of, render_pack
 from reports.pdf import PdfReport, load_weasyprint, write_pdf
 from reports.requirements import PARTS, gaps_of, read_mapping, rows_of
 from reports.visible import visible
+from tests import needs
 from tests.reports.sample_audit import empty_audit
 from tests.reports.test_evidence_formats import CASES, write_case
 from tests.reports.test_html import Reader
@@ -141,6 +142,7 @@ def test_what_a_run_lacks_is_a_gap_of_each_requirement(tmp_path: Path) -> None:
 
 
 def test_the_pack_is_written_as_page_and_as_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs.weasyprint()
     folder = tmp_path / "run"
     audit = write_case(folder, "empty")
     monkeypatch.setattr("reports.compliance.has_weasyprint", lambda: False)
@@ -155,6 +157,7 @@ def test_the_pack_is_written_as_page_and_as_pdf(tmp_path: Path, monkeypatch: pyt
 def test_a_page_reaches_for_nothing_when_it_becomes_a_pdf(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs.weasyprint()
     import urllib.request
 
     def refused(*_args: Any, **_kwargs: Any) -> Any:
@@ -170,6 +173,7 @@ def test_a_page_reaches_for_nothing_when_it_becomes_a_pdf(
 
 
 def test_the_report_becomes_a_pdf(tmp_path: Path) -> None:
+    needs.weasyprint()
     folder = tmp_path / "run"
     folder.mkdir()
     write_audit(folder, empty_audit())
