@@ -39,6 +39,8 @@ def write_evidence(out: Path, sample: Sample = "fail") -> Path:
     else:
         heads = () if sample == "error" else head_findings(random, flagged=sample in ("fail", "waived"))
         audit = audit_of(Verdict(sample.upper()), pairs, heads)
+    without = audit.coverage.model_copy(update={"surveys": ()})  # no table of them is written
+    audit = audit.model_copy(update={"coverage": without})
     shown = details(pairs, np.random.default_rng(11))[:2]
     tables = (pairs, output_table(pairs, random, hostile=False), head_table(pairs, random))
     return write_whole_run(out, audit, tables, shown)

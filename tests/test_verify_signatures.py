@@ -13,6 +13,7 @@ import pytest
 from audit.api import gate_again, render
 from audit.durable import json_bytes
 from audit.errors import InputError, StoreError
+from audit.store import open_run
 from audit.verify import verify
 from tests.conftest import Told
 from tests.evidence import faults, write_evidence
@@ -98,8 +99,12 @@ def test_a_render_after_the_signature_is_not_vouched_for_by_it(run: Path, place:
 
 
 def test_a_decision_that_was_taken_again_makes_old_renders_and_signatures_stale(
-    run: Path, place: Path
+    run: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    audit = open_run(run).audit
+    gate = audit.gate.model_copy(update={"why": "Decided on another day."})
+    decided = audit.model_copy(update={"gate": gate})
+    monkeypatch.setattr("audit.conclude.conclude", lambda *_, **__: decided)
     gate_again(run, None)
     told = faults(run)
     assert told
