@@ -155,8 +155,8 @@ def _check_signatures(
                     f"who signed {file.name} is not checked; --key tells whose signature it must be"
                 )
     if key is not None and not any(account.folder.glob(f"*{SIGNED}")):
-        told = "missing; `evenhand report --format in-toto --sign KEY` signs the run"
-        account.fault(f"test-result{SIGNED}", told)
+        missing = "missing; `evenhand report --format in-toto --sign KEY` signs the run"
+        account.fault(f"test-result{SIGNED}", missing)
     return tuple(signed)
 
 
@@ -171,9 +171,9 @@ def _unsigned_renders(renders: Renders | None, attestation: Attestation, name: s
 
 
 def _untrue(account: Account, manifest: Mapping[str, Any], attestation: Attestation) -> Iterator[str]:
-    """What a statement says otherwise than the folder."""
-    told = manifest.get("model")
-    hashes = told.get("hashes") if isinstance(told, dict) else None
+    """What a statement says otherwise than the folder, but for files of which a fault is told already."""
+    info = manifest.get("model")
+    hashes = info.get("hashes") if isinstance(info, dict) else None
     model = {
         f"{MODEL}{name}": digest for name, digest in (hashes if isinstance(hashes, dict) else {}).items()
     }
@@ -181,8 +181,9 @@ def _untrue(account: Account, manifest: Mapping[str, Any], attestation: Attestat
         name for name in attestation.subjects if name in account.known and (account.folder / name).is_file()
     )
     found = {**{name: digest_of(account.folder / name) for name in here}, **model}
+    told_of = {fault.file for fault in account.faults}
     for name, digest in attestation.subjects.items():
-        if found.get(name) != digest:
+        if found.get(name) != digest and f"{account.folder}/{shown(name)}" not in told_of:
             yield f"is about another {shown(name)} than this one"
     for name in (MANIFEST, AUDIT, *model):
         if name not in attestation.subjects:
