@@ -107,7 +107,7 @@ def _results(audit: Audit) -> Iterator[str]:
         yield "## Results by axis and contrast\n"
     for found in heads:
         arms = escape(" against ".join(found.contrast))
-        yield f"{escape(found.suite)}, {arms}: {found.flagged} of {found.measured} heads carry the bias.\n"
+        yield f"{escape(found.suite)}, {arms}: {found.told}.\n"
     for (suite, axis), rows in groups.items():
         head = table_head(_RESULTS, _RESULTS[2:4])
         yield f"### {escape(suite)}, axis {escape(axis)}\n\n{head}{''.join(map(_row, rows))}"

@@ -121,7 +121,8 @@ def _suite(suite: SuiteInfo) -> dict[str, Any]:
 def _metrics(audit: Audit) -> Iterator[dict[str, Any]]:
     for heads in flagged_heads(audit):
         told = f"{heads.suite}, {' against '.join(heads.contrast)}, of {heads.measured} heads measured"
-        yield {"type": "flagged_heads", "value": str(heads.flagged), "slice": told}
+        value = str(heads.flagged) if heads.measured else f"undefined: {heads.told}"
+        yield {"type": "flagged_heads", "value": value, "slice": told}
     for row in slices(audit.findings):
         found, measure = row
         unit = f" ({measure.unit})" if measure.unit else ""

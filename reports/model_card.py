@@ -73,6 +73,7 @@ def eval_results(audit: Audit) -> list[EvalResult]:
             metric_args={"contrast": _plain(heads.contrast), "heads": heads.measured},
         )
         for heads in flagged_heads(audit)
+        if heads.measured
     ]
     for row in _defined(audit):
         suite = row.finding.suite

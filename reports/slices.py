@@ -50,6 +50,13 @@ class Flagged(NamedTuple):
     flagged: int
     measured: int
 
+    @property
+    def told(self) -> str:
+        """The same in words; where no head was measured nobody knows how many would be flagged."""
+        if not self.measured:
+            return "no head's bias was measured"
+        return f"{self.flagged} of {self.measured} measured heads carry the bias"
+
 
 def slices(findings: Iterable[Finding]) -> tuple[Slice, ...]:
     """All estimates but those of single layers, what is under test before the controls."""

@@ -15,11 +15,12 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from markdown_it import MarkdownIt
 
 from audit.dsse import key_id, public_key
-from audit.results import Audit, Verdict
+from audit.results import Audit, HeadFinding, Verdict
 from audit.store import write_audit, write_json
 from reports.cyclonedx import CycloneDxReport
 from reports.in_toto import InTotoReport
-from reports.model_card import ModelCardReport
+from reports.model_card import ModelCardReport, eval_results
+from reports.slices import flagged_heads
 from reports.visible import in_line, visible
 from tests.evidence import write_keys
 from tests.reports.edge_runs import EDGES, HOSTILE, poison, small_heads, write_edge
@@ -27,6 +28,10 @@ from tests.reports.sample_audit import audit_of, empty_audit
 from tests.reports.sample_run import pair_table
 from tests.reports.test_hostile_texts import Page
 
+UNMEASURED = {
+    **{"suite": "gender-occupation", "contrast": ("she", "he"), "stream": "self", "layer": 0},
+    **{"label": "unmeasured", "flagged": False},
+}
 CASES = [*EDGES, *(verdict.value for verdict in Verdict), "empty", *HOSTILE]
 
 
@@ -194,7 +199,7 @@ def test_a_card_is_read_back_by_the_hub(run: tuple[Path, Audit, str]) -> None:
     assert visible(content) == content
     card = ModelCard.load(card_file)
     defined = [f for f in audit.findings if f.estimate is not None and "_layer:" not in f.measure]
-    contrasts = {(head.suite, head.contrast) for head in audit.heads}
+    contrasts = [each for each in flagged_heads(audit) if each.measured]
     found = card.data.eval_results or []
     assert len(found) == len(defined) + len(contrasts)
     assert sorted(each.metric_value for each in found if each.metric_type != "flagged_heads") == sorted(
@@ -231,6 +236,19 @@ def test_a_card_is_read_back_by_the_hub(run: tuple[Path, Audit, str]) -> None:
     assert len(told) == len([each for each in defined if each.control is None])
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", each.dataset_id) for each in told)
     assert all(file.parent == folder / ".eval_results" for file in entries)
+
+
+def test_heads_that_nobody_measured_are_not_counted_as_none(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    audit = write_case(folder, "FAIL")
+    heads = tuple(HeadFinding.model_validate({**UNMEASURED, "head": number}) for number in range(3))
+    audit = audit.model_copy(update={"heads": heads})
+    assert [each.told for each in flagged_heads(audit)] == ["no head's bias was measured"]
+    (bill,) = CycloneDxReport().render(folder, audit)
+    card = json.loads(bill.read_bytes())["metadata"]["component"]["modelCard"]
+    first = card["quantitativeAnalysis"]["performanceMetrics"][0]
+    assert (first["type"], first["value"]) == ("flagged_heads", "undefined: no head's bias was measured")
+    assert all(each.metric_type != "flagged_heads" for each in eval_results(audit))
 
 
 def test_a_card_tells_slices_with_their_intervals(tmp_path: Path) -> None:
