@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from audit.agreement import read_agreement
@@ -19,8 +20,9 @@ from audit.progress import Watcher
 from audit.protocols import Model
 from audit.ray_worker import check_ray
 from audit.registry import REPORTS
+from audit.renders import known_renders
 from audit.request import Request
-from audit.results import Audit, ModelInfo, SelfTestStep
+from audit.results import ModelInfo, SelfTestStep
 from audit.run_records import open_records
 from audit.store import (
     AUDIT,
@@ -129,24 +131,25 @@ def _check_heads(request: Request, model: Model) -> None:
         raise InputError(faults)
 
 
-def _render(folder: Path, audit: Audit, formats: Sequence[str]) -> list[Path]:
-    return [file for name in formats for file in REPORTS.get(name, "format").render(folder, audit)]
-
-
-def render(path: Path, formats: Sequence[str]) -> list[Path]:
+def render(path: Path, formats: Sequence[str], key: Path | None = None) -> list[Path]:
     """Render a finished run again, in other formats; nothing is measured.
 
+    What was rendered is kept in ``renders.json`` by its hash. Formats that can be signed come last, so that they can
+    speak of the others.
+
+    Args:
+        path: the run folder.
+        formats: names of renderers.
+        key: private key (PEM) for the formats that can be signed; None to sign nothing.
+    Returns:
+        The files written, in this order.
     Raises:
-        InputError: no finished run, or an unknown format; nothing is rendered then.
-        StoreError: the folder cannot be written.
+        InputError: no finished run, an unknown format, or a key for which there is none; nothing is rendered then.
+        StoreError: the folder cannot be written, or what would be signed is not what the run wrote.
     """
-    run = open_run(path)
-    for name in formats:
-        REPORTS.get(name, "format")
-    try:
-        return _render(path, run.audit, formats)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+    from audit.rendering import render_all
+
+    return render_all(open_run(path), {name: REPORTS.get(name, "format") for name in formats}, key)
 
 
 def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
@@ -165,7 +168,7 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     from audit.conclude import conclude
 
     run = open_run(path)
-    agreed = read_agreement(path / MANIFEST)
+    agreed, known = read_agreement(path / MANIFEST), known_renders(path)
     chosen = agreed.config if config is None else _measured_as(agreed.config, config)
     audit = conclude(
         chosen,
@@ -179,7 +182,7 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
         run.audit.held_out,
     )
     try:
-        write_audit(path, audit)
+        replace(known, audit=write_audit(path, audit)).write(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
     if (path / "report.html").exists():

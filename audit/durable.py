@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -26,6 +30,18 @@ def write_whole(file: Path, content: bytes) -> None:
             fresh.unlink(missing_ok=True)
         raise
     sync_folder(file.parent)
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """JSON with sorted keys, as all files of a run are written."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode()
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file's bytes; raises OSError."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

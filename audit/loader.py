@@ -60,6 +60,21 @@ def load_suite(path: str | Path) -> LoadedSuite:
     return LoadedSuite(suite, document)
 
 
+def suite_digest(path: str) -> str | None:
+    """Hash a suite with all that it includes, as :attr:`LoadedSuite.sha256` does, whatever is in it.
+
+    Args:
+        path: as the suite was named when it was run.
+    Returns:
+        The hash; empty if the files cannot be read as YAML; None if no such file is here.
+    """
+    try:
+        file, shown = _find(path, "suites")
+        return read_document(file, shown).sha256 if file.is_file() else None
+    except InputError:
+        return ""
+
+
 def load_config(path_or_preset: str | Path) -> tuple[RunConfig, Document]:
     """Read and check a run and gate preset.
 

@@ -155,6 +155,14 @@ class Report(Protocol):
         """Write the format into the folder and return the files written."""
 
 
+@runtime_checkable
+class SignedReport(Protocol):
+    """A renderer whose format can be signed; it comes after all others, and may speak of what they wrote."""
+
+    def sign(self, folder: Path, audit: Audit, key: Path) -> list[Path]:
+        """Write the format, signed with a private key, and return the files written; raises InputError."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlantedModel:
     """A model and the truth about it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from audit.durable import sync_folder, sync_tree, write_whole
+from audit.durable import digest_of, json_bytes, sync_folder, sync_tree, write_whole
 from audit.errors import InputError, StoreError
+from audit.renders import Renders
 from audit.results import SCHEMA_VERSION, Audit
 from audit.run_records import LOCK, RECORDS
 
@@ -216,12 +216,12 @@ def write_run(
         write_portions(folder, "heads", heads)
         add_details(folder)
         files = {
-            file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+            file.relative_to(folder).as_posix(): digest_of(file)
             for file in sorted(folder.rglob("*"))
             if file.is_file()
         }
-        write_json(folder / MANIFEST, {**manifest, "files": files})
-        write_audit(folder, audit)
+        made_by = write_json(folder / MANIFEST, {**manifest, "files": files})
+        Renders(write_audit(folder, audit), made_by, {}).write(folder)
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
@@ -243,14 +243,14 @@ def write_portions(folder: Path, name: str, portions: Iterator[pd.DataFrame]) ->
 
 def write_json(file: Path, content: dict[str, Any]) -> str:
     """Write JSON with sorted keys; return its SHA-256."""
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(file, text.encode())
-    return hashlib.sha256(text.encode()).hexdigest()
+    text = json_bytes(content)
+    write_whole(file, text)
+    return hashlib.sha256(text).hexdigest()
 
 
-def write_audit(folder: Path, audit: Audit) -> None:
-    """Write ``audit.json``."""
-    write_json(folder / AUDIT, audit.model_dump(mode="json"))
+def write_audit(folder: Path, audit: Audit) -> str:
+    """Write ``audit.json``; return its SHA-256."""
+    return write_json(folder / AUDIT, audit.model_dump(mode="json"))
 
 
 def write_detail(folder: Path, record: DetailRecord) -> None:

@@ -166,6 +166,12 @@ MEASURES: Final[dict[str, Measure]] = {
     "coreference_accuracy": Measure(
         "Coreference accuracy", "share", "Pronouns read as their author meant them."
     ),
+    "weat_effect_size": Measure(
+        "Association in embeddings (WEAT)", "", "Effect size, in standard deviations.", signed=True
+    ),
+    "projection_correlation": Measure(
+        "Projection in embeddings", "", "Rank correlation along a direction, from −1 to 1.", signed=True
+    ),
 }
 
 #: Measures whose mean is also given for each group: a level of its own, not a difference.

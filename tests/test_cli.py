@@ -26,6 +26,7 @@ COMMANDS = (
     "import",
     "selfcheck",
     "power",
+    "verify",
 )
 
 

@@ -12,6 +12,7 @@ from audit.cli import main
 from audit.errors import InputError, StoreError
 from audit.results import ExitCode, Verdict
 from audit.store import RunFolder, open_run
+from audit.verify import verify
 
 
 def test_gate_decides_again_alike(copy: Path, done: RunFolder) -> None:
@@ -95,11 +96,19 @@ def test_the_summary_says_where_the_report_lies(copy: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == ""
 
 
+def test_a_run_is_sound_and_so_is_a_decision_that_was_taken_again(copy: Path) -> None:
+    assert verify(copy).faults == ()
+    gate_again(copy, None)
+    found = verify(copy)
+    assert (found.faults, found.notes) == ((), ())
+    assert found.files == sum(path.is_file() for path in copy.rglob("*"))
+
+
 def test_an_unknown_format_renders_nothing(copy: Path) -> None:
     (copy / "report.html").unlink()
     with pytest.raises(InputError) as caught:
         render(copy, ("html", "pfd"))
-    assert str(caught.value) == "format: unknown report 'pfd'; expected html"
+    assert str(caught.value).startswith("format: unknown report 'pfd'; expected ")
     assert not (copy / "report.html").exists()
 
 

@@ -89,7 +89,7 @@ def result(folder: Path) -> dict[str, Any]:
         text = text.replace(f'"{name}": "{times[name]}"', "")
     found: dict[str, Any] = {"audit.json": text}
     for name, content in listing(folder).items():
-        if name not in ("audit.json", "manifest.json", "report.html", "records/lock"):
+        if name not in ("audit.json", "manifest.json", "renders.json", "report.html", "records/lock"):
             found[name] = content
     return found
 

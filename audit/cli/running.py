@@ -133,11 +133,15 @@ def gate(
 def report(
     folder: Annotated[Path, typer.Argument(help="A finished run.")],
     formats: Annotated[str, typer.Option("--format", help="Formats, separated by commas.")] = "html",
+    sign: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY", help="Sign what can be signed (in-toto): a private key (PEM)."),
+    ] = None,
 ) -> None:
     """Render a finished run again, without the model."""
     from audit.api import render
 
-    for file in render(folder, _names(formats)):
+    for file in render(folder, _names(formats), sign):
         print(file)
 
 

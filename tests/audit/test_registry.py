@@ -56,7 +56,8 @@ def told(door: Door[object], name: str, where: str = "") -> str:
 @pytest.mark.parametrize(
     ("door", "name"),
     [(PROBES, name) for name in ("attention", "likelihood", "generation", "causal", "patterns", "embedding")]
-    + [(REPORTS, "html"), (BACKENDS, "transformers")],
+    + [(REPORTS, name) for name in ("html", "pdf", "in-toto", "cyclonedx", "model-card", "compliance")]
+    + [(BACKENDS, "transformers")],
     ids=lambda value: value if isinstance(value, str) else value.kind,
 )
 def test_the_built_in_parts_come_through_the_same_door(door: Door[object], name: str) -> None:
@@ -75,7 +76,8 @@ def test_an_unknown_name_is_told_with_the_known_ones_and_the_nearest() -> None:
         "probes[2]: unknown probe 'atention'; expected ablation, attention, causal, classification, embedding, "
         "generation, likelihood, masked, patterns, question-answering or translation; did you mean 'attention'?"
     )
-    assert told(REPORTS, "zzz") == "unknown report 'zzz'; expected html"
+    *most, last = REPORTS.names()
+    assert told(REPORTS, "zzz") == f"unknown report 'zzz'; expected {', '.join(most)} or {last}"
     assert told(Door("tracker", "evenhand.none", "Probe"), "x") == (
         "unknown tracker 'x'; expected one that is installed (none is)"
     )
