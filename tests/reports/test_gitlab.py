@@ -57,6 +57,4 @@ def test_says_what_the_audit_says(tmp_path: Path) -> None:
         "FAIL: 3 attention heads carry bias under she/he (15-7, 17-2, 12-3); at most 0 allowed."
     )
     assert check["check_name"] == "evenhand/check-flagged_heads"
-    assert head["description"].startswith(
-        "Head 12-3 carries the bias. Head 12-3 carries the bias under she/he: "
-    )
+    assert head["description"].startswith("Head 12-3 carries the bias under she/he: ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
+from junitparser import Error, Failure, JUnitXml, Properties, Skipped, TestCase
 
 from audit.results import Audit, Estimate, Verdict
 from reports.junit import JunitReport, junit_xml
@@ -23,7 +23,8 @@ def cases(audit: Audit, root: Path) -> list[TestCase]:
 
 
 def told(case: TestCase) -> dict[str, str]:
-    return {each.name: each.value for each in case.properties() or []}
+    (properties,) = case.iterchildren(Properties)
+    return {each.name: each.value for each in properties}
 
 
 def test_a_failed_check_is_a_failure_with_all_its_figures(runs: Runs, tmp_path: Path) -> None:
