@@ -25,9 +25,8 @@ def test_all_are_published() -> None:
 
 
 def test_one_command_writes_them_all_and_tells_where(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     write_edge(tmp_path, "all failed")
     assert main(["report", str(tmp_path), "--format", ",".join(FILES)]) == 0
     expected = [tmp_path / file for files in FILES.values() for file in files]
@@ -36,8 +35,7 @@ def test_one_command_writes_them_all_and_tells_where(
     assert not list(tmp_path.rglob(".*"))
 
 
-def test_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+def test_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     audit = write_edge(tmp_path, "all waived")
 
     def contents() -> dict[str, bytes]:
