@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 #: Bytes that the line about what was left out may take.
 _NOTICE: Final = 600
-#: The smallest budget that holds a verdict and that line.
-LEAST: Final = 4_000
+#: The smallest budget that holds a verdict and that line, whatever signs in them must be escaped.
+LEAST: Final = 10_000
 
 
 class Section(NamedTuple):
@@ -18,12 +18,13 @@ class Section(NamedTuple):
         name: what its rows are called where some are left out, such as ``pairs``.
         head: title and what else stands above the rows; ends with a line break.
         rows: lines, worst first; each ends with a line break.
-        total: how many rows there are in all, where ``rows`` does not hold all of them.
+        share: how much of the bytes that more important sections leave it may take, 0 to 1.
     """
 
     name: str
     head: str
     rows: tuple[str, ...] = ()
+    share: float = 1.0
 
 
 def fit(sections: Sequence[Section], order: Sequence[str], budget: int, whole: str) -> str:
@@ -44,7 +45,7 @@ def fit(sections: Sequence[Section], order: Sequence[str], budget: int, whole: s
     left = budget - _NOTICE
     kept: dict[str, int] = {}
     for section in sorted(sections, key=lambda section: order.index(section.name)):
-        rows = _rows_within(section, left)
+        rows = _rows_within(section, int(left * section.share))
         if rows is not None:
             kept[section.name] = rows
             left -= _size(_text(section, rows))

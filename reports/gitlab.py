@@ -50,7 +50,7 @@ def code_quality(issue: Issue) -> dict[str, Any]:
     ('major', {'path': 'a.yaml', 'lines': {'begin': 7}})
     """
     return {
-        "description": f"{issue.title}. {issue.message}",
+        "description": issue.message,
         "check_name": f"evenhand/{issue.rule}",
         "fingerprint": issue.fingerprint,
         "severity": _OF_LEVELS[issue.level] if issue.verdict is None else _OF_VERDICTS[issue.verdict],

@@ -40,7 +40,7 @@ class Issue(NamedTuple):
         level: how serious it is.
         verdict: of a check, or of the run beside its checks; None for heads and pairs.
         title: a few words.
-        message: one sentence or two.
+        message: one sentence or two; a check's begin with its verdict.
         place: where it shows in the repository.
         link: where ``report.html`` tells more.
         subject: what it is about, the same in each run: suite, contrast, check, head or pair.
@@ -96,8 +96,8 @@ def _whole_run(verdict: Verdict, why: str, places: Places) -> Issue:
         WHOLE_RUN,
         LEVELS.get(verdict, "error"),
         verdict,
-        f"{verdict}: the run as a whole",
-        why,
+        "The run as a whole",
+        f"{verdict}: {why}",
         places.of_suite(""),
         "report.html#coverage",
         (),
@@ -113,8 +113,8 @@ def _check(check: CheckResult, audit: Audit, places: Places) -> Issue:
         f"{CHECK}{check.measure}",
         LEVELS[check.verdict],
         check.verdict,
-        f"{check.verdict}: {title(check)}",
-        f"{sentence(check.why)}{late}{' ' if terms else ''}{terms}",
+        title(check),
+        f"{check.verdict}: {sentence(check.why)}{late}{' ' if terms else ''}{terms}",
         places.of_check(check),
         "report.html#checks",
         (check.id, check.suite, *(check.contrast or ())),

@@ -77,11 +77,11 @@ def summary(run: FinishedRun, budget: int = STEP) -> str:
 
 def _verdict(run: FinishedRun) -> str:
     audit = run.audit
-    suites = ", ".join(escape(suite.name, 80) for suite in audit.suites) or "no suite"
+    suites = escape(", ".join(suite.name for suite in audit.suites) or "no suite", 200)
     lead = LEADS[audit.verdict] if audit.gate.checks else NO_CHECKS
     lines = [
         f"## {audit.verdict}: {suites} on {escape(audit.model.name, 80)}\n",
-        f"**{lead}** {escape(sentence(audit.gate.why), 600)}\n",
+        f"**{lead}** {escape(sentence(audit.gate.why), 400)}\n",
     ]
     if audit.gate.checks:
         lines.append(f"{ADVICE[audit.verdict]}\n")
@@ -112,7 +112,7 @@ def _checks(audit: Audit) -> Section:
         "Smallest visible effect",
     )
     head = "### Checks\n\n" + table_head(titles, ("Found", "At most", "n", "Smallest visible effect"))
-    return Section("checks", head, tuple(_check(check, audit) for check in worst_first(audit)))
+    return Section("checks", head, tuple(_check(check, audit) for check in worst_first(audit)), 0.6)
 
 
 def _check(check: CheckResult, audit: Audit) -> str:
@@ -148,7 +148,7 @@ def _heads(audit: Audit) -> Section:
         return Section("flagged heads", "")
     titles = ("Head", "Suite", "Contrast", "Signed bias", "Causal effect (nats)", "Adjusted p", "Read from")
     head = "### Heads that carry the bias\n\n"
-    return Section("flagged heads", head + table_head(titles, titles[3:6]), tuple(map(_head, flagged)))
+    return Section("flagged heads", head + table_head(titles, titles[3:6]), tuple(map(_head, flagged)), 0.6)
 
 
 def _head(head: HeadFinding) -> str:

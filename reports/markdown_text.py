@@ -12,7 +12,7 @@ from reports.visible import LINE, in_line
 _MARKUP: Final = re.compile(r"[\\`*_\[\]|~#$]")
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 #: What becomes a mention or a link without any sign around it; a comment in between undoes that.
-_LINKED: Final = re.compile(r"@(?=\w)|(?<=[:.])//|\bwww(?=\.)|:(?=//)", re.IGNORECASE)
+_LINKED: Final = re.compile(r"@(?=\w)|\bwww(?=\.)|:(?=//)", re.IGNORECASE)
 #: What begins a list, a heading or a rule at the start of a line.
 _START: Final = re.compile(r"^(\d{0,9})([-+=.)])(?=[\s=-]|$)")
 

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from audit.errors import InputError
 from audit.results import Audit, CheckResult, SuiteInfo
+from audit.store import AUDIT
 from audit.yaml_lines import read_document
 from reports.visible import in_line
 
@@ -52,7 +53,7 @@ class Places:
     def of_check(self, check: CheckResult) -> Place:
         """The line of the check's threshold in a config of the repository; else that of its suite."""
         for file, thresholds in self._configs():
-            line = thresholds.get((check.id, check.measure, float(check.at_most)))
+            line = thresholds.get((check.id, check.measure, check.at_most))
             if line is not None:
                 return self.at(file, line)
         return self.of_suite(check.suite)
@@ -63,7 +64,7 @@ class Places:
         found: SuiteInfo | None = next((suite for suite in suites if suite.name == name), None)
         chosen = found or (suites[0] if suites else None)
         if chosen is None:
-            return Place("audit.json", 1)
+            return Place(AUDIT, 1)
         lines = self._lines(self.relative(chosen.file))
         named = (number for number, line in enumerate(lines, 1) if line.startswith("suite:"))
         return self.at(chosen.file, next(named, 1))
@@ -82,9 +83,11 @@ class Places:
     def relative(self, file: str) -> str:
         """A file as seen from the root; its bare name where it lies elsewhere, for the rest tells of a machine."""
         path = Path(os.path.normpath(self._root / file))
-        if path.is_relative_to(self._root) and path != self._root:
-            return path.relative_to(self._root).as_posix()
-        return path.name or "audit.json"
+        if path == self._root:
+            return AUDIT
+        return (
+            path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else path.name or AUDIT
+        )
 
     def _read(self, name: str) -> tuple[str, ...]:
         try:
@@ -92,7 +95,7 @@ class Places:
         except (OSError, ValueError):
             return ()
 
-    def _matching_configs(self) -> Iterator[tuple[str, dict[Any, int]]]:
+    def _matching_configs(self) -> Iterator[tuple[str, dict[tuple[str, str, float], int]]]:
         """Configs of the audit's preset name: file, and line of each threshold.
 
         The audit does not tell which file its thresholds came from, so only those count that are the same.
@@ -112,7 +115,7 @@ class Places:
             yield (
                 name,
                 {
-                    (entry.get("id"), entry.get("measure"), float(entry["at_most"])): mark.line
+                    (str(entry.get("id")), str(entry.get("measure")), entry["at_most"]): mark.line
                     for index, entry in entries
                     if isinstance(entry, dict) and isinstance(entry.get("at_most"), int | float)
                     if (mark := document.where(("checks", index, "at_most"))).file == name

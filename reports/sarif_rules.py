@@ -23,7 +23,7 @@ class RuleWords(NamedTuple):
 _FIXED: Final = {
     WHOLE_RUN: RuleWords(
         "WholeRun",
-        "The run as a whole decides nothing good",
+        "The run as a whole is no pass",
         "Pairs failed or were left out, or no limit was set. An incomplete run never passes.",
         "See in report.html under “What was measured” which pairs are missing and why, mend that, and measure again.",
     ),

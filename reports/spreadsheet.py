@@ -132,5 +132,7 @@ def _pairs(run: FinishedRun) -> list[Row]:
     rows: list[Row] = [[*_PAIRS, "total_effect", "anchor"]]
     for pair in plain.itertuples(index=False):
         effect = effects.get(pair.pair_id)
-        rows.append([*pair, None if effect is None else float(effect), anchor(pair.suite, pair.pair_id)])
+        rows.append(
+            [*pair, None if effect is None else float(effect), anchor(str(pair.suite), str(pair.pair_id))]
+        )
     return rows

@@ -15,6 +15,7 @@ from reports.word_diff import merge
 
 #: Characters of a prompt that a line about a pair shows.
 PROMPT: Final = 200
+_LINK: Final = 1000
 
 
 class StrongPair(NamedTuple):
@@ -69,6 +70,8 @@ def strongest_pairs(run: FinishedRun) -> tuple[StrongPair, ...]:
 
 def _pair(row: Any, effect: float | None, bias: float | None) -> StrongPair:
     link = f"report.html#{quote(anchor(row.suite, row.pair_id), errors='replace')}"
+    if len(link) > _LINK:  # no reader needs a name as long as a page
+        link = "report.html#pairs"
     return StrongPair(
         row.suite,
         row.pair_id,

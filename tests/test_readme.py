@@ -13,6 +13,7 @@ from audit.config import RunConfig
 from audit.expand import expand
 from audit.lint import lint
 from audit.loader import load_config, load_suite
+from audit.registry import REPORTS
 from audit.results import ExitCode, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,12 @@ COMMANDS = sorted(command.name or command.callback.__name__ for command in app.r
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_documented(command: str) -> None:
     assert f"`evenhand {command}" in README
+
+
+def test_every_format_of_a_report_is_told() -> None:
+    told = re.search(r"^\| `evenhand report .*$", README, re.M)
+    assert told is not None
+    assert set(re.findall(r"`([a-z-]+)`", told[0])) == set(REPORTS.names())
 
 
 def test_no_command_is_invented() -> None:

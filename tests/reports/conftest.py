@@ -29,3 +29,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Audi
 def pages(runs: dict[str, tuple[Path, Audit]]) -> dict[str, str]:
     """The report of each run as text."""
     return {name: (folder / "report.html").read_text(encoding="utf-8") for name, (folder, _) in runs.items()}
+
+
+@pytest.fixture(autouse=True)
+def outside_of_a_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where GitHub runs these tests, their reports are not told to it."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)

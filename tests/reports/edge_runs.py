@@ -34,6 +34,7 @@ _FREE_TEXTS = {
     "method",
     "expires",
     "id",
+    "waiver",
 }
 _NAMES = {"gender-occupation", "she", "SmolLM2-135M-Instruct", "LlamaForCausalLM"}
 
