@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from audit.agreement import read_agreement
 from audit.backend import backend, load_unproven
@@ -18,9 +19,9 @@ from audit.pairs import Pair
 from audit.progress import Watcher
 from audit.protocols import Model
 from audit.ray_worker import check_ray
-from audit.registry import REPORTS
+from audit.registry import FIGURES, REPORTS
 from audit.request import Request
-from audit.results import Audit, ModelInfo, SelfTestStep
+from audit.results import Audit, LoadedAudit, ModelInfo, SelfTestStep
 from audit.run_records import open_records
 from audit.store import (
     AUDIT,
@@ -87,6 +88,8 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
     for name in request.formats:
         REPORTS.get(name, "format")
     check_target(request.out)
+    if request.baseline is not None:
+        open_run(request.baseline)
     finished = (request.out / AUDIT).exists()
     with open_records(request.out, watcher, resume=request.resume, finished=finished) as records:
         with watcher.step("loading the model"):
@@ -129,6 +132,28 @@ def _check_heads(request: Request, model: Model) -> None:
         raise InputError(faults)
 
 
+def load(path: Path) -> LoadedAudit:
+    """Read a finished run for a notebook: the audit, the tables of its folder, and its figures.
+
+    Raises:
+        InputError: no finished run.
+    """
+    open_run(path)
+    return LoadedAudit.of((path / AUDIT).read_bytes(), path, draw_figure)
+
+
+def draw_figure(path: Path, name: str) -> Any:
+    """Draw a figure of a finished run with plotly.
+
+    Args:
+        path: the run folder.
+        name: one of the entry points ``evenhand.figures``.
+    Raises:
+        InputError: no finished run, an unknown figure, or nothing to draw.
+    """
+    return FIGURES.get(name).draw(open_run(path).audit)
+
+
 def _render(folder: Path, audit: Audit, formats: Sequence[str]) -> list[Path]:
     return [file for name in formats for file in REPORTS.get(name, "format").render(folder, audit)]
 
@@ -149,7 +174,7 @@ def render(path: Path, formats: Sequence[str]) -> list[Path]:
         raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
+def gate_again(path: Path, config: RunConfig | None, baseline: Path | None = None) -> RunFolder:
     """Decide again from a finished run, without the model; rewrites ``audit.json`` and its report.
 
     Every departure from what the run was made with is told among the limits, with the run's own verdict;
@@ -158,13 +183,16 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     Args:
         path: the run folder.
         config: other thresholds; None for those that the run was made with.
+        baseline: a finished run that checks of changes measure from.
     Raises:
-        InputError: no finished run.
+        InputError: no finished run here, or as the baseline.
         StoreError: its tables cannot be read, or the folder cannot be written.
     """
+    from audit.comparing import side_of
     from audit.conclude import conclude
 
     run = open_run(path)
+    other = None if baseline is None else side_of(open_run(baseline))
     agreed = read_agreement(path / MANIFEST)
     chosen = agreed.config if config is None else _measured_as(agreed.config, config)
     audit = conclude(
@@ -177,6 +205,7 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
         run.audit.environment,
         agreed,
         run.audit.held_out,
+        other,
     )
     try:
         write_audit(path, audit)

@@ -1,0 +1,140 @@
+"""Changes between two runs in plain words: what pages and pull requests show of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from audit.results import Estimate
+from audit.results.comparison import Change, Comparison, HeadChange, OutputChange
+from reports.numbers import has_interval, p_value
+from reports.wording import interval, measure_of, quantity, unit_name
+
+#: What each outcome is called, and what it means.
+CHANGES: Final[dict[Change, tuple[str, str]]] = {
+    "worse": ("worse", "more bias than before, by magnitude"),
+    "shifted": ("shifted", "another value than before; not shown to be larger or smaller by magnitude"),
+    "better": ("better", "less bias than before, by magnitude"),
+    "unchanged": ("no change shown", "a change may be there that these pairs cannot show"),
+    "unmeasured": ("not compared", "not measured in both runs"),
+}
+#: Measures of heads, and the word that they are read from.
+_HEAD_MEASURES: Final[dict[str, tuple[str, str]]] = {
+    "bias": ("signed bias", "from the swapped word"),
+    "bias_next": ("signed bias", "from the last word"),
+    "nie": ("causal effect", "from the swapped word"),
+    "nie_next": ("causal effect", "from the last word"),
+}
+
+
+class ChangeRow(NamedTuple):
+    """One measure in both runs, written out.
+
+    Args:
+        change: what became of it.
+        name, note: the measure, and what to add to it.
+        where: suite and contrast.
+        before, after, difference, size: with their intervals where there are any; p of the size.
+        reason: why there is no change.
+        estimate: the change of the magnitude, for a picture.
+    """
+
+    change: Change
+    name: str
+    note: str
+    where: str
+    before: str
+    after: str
+    difference: str
+    size: str
+    p: str
+    reason: str | None
+    estimate: Estimate
+
+    @property
+    def word(self) -> str:
+        """What became of it, in a word or two."""
+        return CHANGES[self.change][0]
+
+
+def output_row(one: OutputChange) -> ChangeRow:
+    """Write out one output measure."""
+    measure = measure_of(one.measure)
+    unit = unit_name(one.measure, 0.0)
+    note = ", ".join(part for part in (one.group, f"in {unit}" if unit else None) if part)
+    sides = (_with_interval(one.measure, side, measure.signed) for side in (one.before, one.after))
+    return _row(one, one.measure, (measure.name, note), (next(sides), next(sides)), one.size.p)
+
+
+def head_row(one: HeadChange) -> ChangeRow:
+    """Write out one measure of one head."""
+    name, word = _HEAD_MEASURES[one.measure]
+    labels = (
+        one.label_after if one.label_before == one.label_after else f"{one.label_before} → {one.label_after}"
+    )
+    unit = ", in nats" if one.measure.startswith("nie") else ""
+    stream = "" if one.stream in ("self", "decoder") else f"{one.stream} "
+    note = f"{word}{unit}; {labels}"
+    sides = (quantity(one.measure, one.before, signed=True), quantity(one.measure, one.after, signed=True))
+    title = f"{stream}head {one.layer}-{one.head}: {name}"
+    return _row(one, one.measure, (title, note), sides, one.size.p_adjusted)
+
+
+def _row(
+    one: OutputChange | HeadChange,
+    measure: str,
+    named: tuple[str, str],
+    sides: tuple[str, str],
+    p: float | None,
+) -> ChangeRow:
+    return ChangeRow(
+        one.change,
+        *named,
+        f"{one.suite}: {' against '.join(one.contrast)}",
+        *sides,
+        _with_interval(measure, one.difference, signed=True),
+        _with_interval(measure, one.size, signed=True),
+        p_value(p),
+        one.size.reason,
+        one.size,
+    )
+
+
+def _with_interval(measure: str, estimate: Estimate, signed: bool) -> str:
+    told = quantity(measure, estimate.estimate, signed=signed)
+    return f"{told} ({interval(measure, estimate)})" if has_interval(estimate) else told
+
+
+def shown_heads(comparison: Comparison) -> tuple[HeadChange, ...]:
+    """The heads that changed, worst first."""
+    return tuple(one for one in comparison.heads if one.change in ("worse", "shifted", "better"))
+
+
+def counts(changes: Iterable[OutputChange | HeadChange]) -> str:
+    """How many became what, such as ``2 worse, 14 no change shown``."""
+    found = Counter(one.change for one in changes)
+    told = [f"{found[change]:,} {word}" for change, (word, _) in CHANGES.items() if found[change]]
+    return ", ".join(told) or "nothing to compare"
+
+
+def headline(comparison: Comparison) -> str:
+    """The comparison in one sentence."""
+    worse = _worse(comparison.outputs), _worse(comparison.heads)
+    better = any(one.change == "better" for one in (*comparison.outputs, *comparison.heads))
+    if worse[0] or worse[1]:
+        parts = [
+            f"{count} {noun}{'s' if count > 1 else ''}"
+            for count, noun in zip(worse, ("output measure", "head measure"), strict=True)
+            if count
+        ]
+        return f"Worse than before: {' and '.join(parts)}."
+    return (
+        "Nothing got worse, and something got better."
+        if better
+        else "No measure is shown to be worse or better."
+    )
+
+
+def _worse(changes: Sequence[OutputChange | HeadChange]) -> int:
+    return sum(one.change == "worse" for one in changes)
