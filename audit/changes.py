@@ -25,10 +25,10 @@ class Changes:
     """M measures of the same units in two runs.
 
     With D = after - before and S = after + before, unit by unit, the magnitudes are equal where D·S = 0. So the p of
-    `|after| = |before|` is the larger of the p of D = 0 and of S = 0 (an intersection–union test: Berger 1982), and
-    with bounds of D and S, since `|after| - |before| = min(max(D, -S), max(S, -D))` and both maxima only grow with
-    their parts, those of the change of the magnitude follow. Where both values clearly have the same sign, this is the
-    difference itself. Of values that cannot be negative it always is.
+    `|after| = |before|` is the larger of the p of D = 0 and of S = 0 (an intersection–union test: Berger 1982). With
+    bounds of D and S, those of the change follow: `|after| - |before| = sign(D·S) · min(|D|, |S|)` goes one way in D
+    for any S, and one way in S for any D, so that it is least and most where both are at a bound. Where both values
+    clearly have the same sign, this is the difference itself. Of values that cannot be negative it always is.
 
     Args:
         before, after, difference: fits over the units that have a value in both runs.
@@ -59,16 +59,15 @@ class Changes:
     @property
     def _same(self) -> npt.NDArray[np.bool_]:
         """`[M]` whether every unit has the same value in both runs."""
-        return (self.difference.se == 0) & (self.difference.p == 1)
+        return np.asarray((self.difference.se == 0) & (self.difference.p == 1), dtype=bool)
 
     def bounds(self, level: float | Array = 0.95) -> tuple[Array, Array]:
         """`[M]` lower and upper bound of the change of the magnitude; NaN where there are none."""
         low, high = interval(self.difference, level)
         if self.total is not None:
             least, most = interval(self.total, level)
-            lower = np.minimum(np.maximum(low, -most), np.maximum(least, -high))
-            upper = np.minimum(np.maximum(high, -least), np.maximum(most, -low))
-            low, high = (np.where(self._same, 0.0, bound) for bound in (lower, upper))
+            ends = np.stack([_of_magnitudes(d, s) for d in (low, high) for s in (least, most)])
+            low, high = (np.where(self._same, 0.0, bound) for bound in (ends.min(axis=0), ends.max(axis=0)))
         known = ~np.isnan(self.p)
         return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
@@ -104,6 +103,11 @@ class Changes:
                 zip(*(column.tolist() for column in columns), strict=True), levels, strict=True
             )
         ]
+
+
+def _of_magnitudes(difference: Array, total: Array) -> Array:
+    """`|a| - |b|` from `a - b` and `a + b`."""
+    return np.sign(difference) * np.sign(total) * np.minimum(np.abs(difference), np.abs(total))
 
 
 _NO_INTERVAL = "no interval: too few templates and items in common, or every unit changed by the same amount"

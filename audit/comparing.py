@@ -14,7 +14,7 @@ from audit.errors import InputError
 from audit.head_changes import head_changes
 from audit.output_changes import output_changes
 from audit.results import Audit, HeadFinding, ModelInfo, SuiteInfo
-from audit.results.comparison import Change, ComparedRun, Comparison, HeadChange, OutputChange
+from audit.results.comparison import Change, Changed, ComparedRun, Comparison
 from audit.store import MANIFEST, RunFolder, open_run
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from audit.head_table import HeadTable
 
-AnyChange = TypeVar("AnyChange", OutputChange, HeadChange)
+AnyChange = TypeVar("AnyChange", bound=Changed)
 
 CHANGES: tuple[Change, ...] = get_args(Change)
 #: Settings that change what is measured.
@@ -66,8 +66,8 @@ def compare_folders(before: Path, after: Path) -> Comparison:
         InputError: a folder is no finished run, or no pair is the same in both.
         StoreError: a table cannot be read.
     """
-    sides = [side_of(open_run(path)) for path in (before, after)]
-    comparison = compare(*sides, _rules(sides[1].settings))
+    old, new = (side_of(open_run(path)) for path in (before, after))
+    comparison = compare(old, new, _rules(new.settings))
     if not comparison.common:
         raise InputError.single(_nothing_common(comparison), f"{before}, {after}")
     return comparison
@@ -144,7 +144,7 @@ def _worst_first(found: Iterable[AnyChange]) -> tuple[AnyChange, ...]:
     return tuple(sorted(found, key=_rank))
 
 
-def _rank(one: OutputChange | HeadChange) -> tuple[int, float, float]:
+def _rank(one: Changed) -> tuple[int, float, float]:
     certain = one.size.p if one.change != "shifted" else one.difference.p
     return CHANGES.index(one.change), 1.0 if certain is None else certain, -abs(one.size.estimate or 0.0)
 

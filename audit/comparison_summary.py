@@ -11,7 +11,7 @@ from rich.text import Text
 
 from audit.outcomes import name_of
 from audit.results import Estimate
-from audit.results.comparison import Change, Comparison, HeadChange, OutputChange
+from audit.results.comparison import Change, Changed, Comparison, HeadChange, OutputChange
 
 #: Below this width a table breaks its numbers apart.
 _NARROW = 88
@@ -65,7 +65,7 @@ def _print_part(
     title: str,
     shown: Sequence[OutputChange | HeadChange],
     total: int,
-    counted: Iterable[OutputChange | HeadChange] | None = None,
+    counted: Iterable[Changed] | None = None,
 ) -> None:
     if not total:
         return
@@ -80,7 +80,7 @@ def _print_part(
         console.print(_table(shown))
 
 
-def _counts(changes: Iterable[OutputChange | HeadChange]) -> str:
+def _counts(changes: Iterable[Changed]) -> str:
     found = Counter(one.change for one in changes)
     return "; ".join(f"{found[change]} {words}" for change, words in _WORDS.items() if found[change])
 
@@ -100,7 +100,7 @@ def _print_lines(console: Console, one: OutputChange | HeadChange) -> None:
     console.print(Text(f"  {before} → {after}; difference {difference}; by magnitude {size}"))
 
 
-def _mark(one: OutputChange | HeadChange) -> Text:
+def _mark(one: Changed) -> Text:
     return Text(one.change, style=_STYLES.get(one.change, "dim"))
 
 
@@ -110,7 +110,7 @@ def _name(one: OutputChange | HeadChange) -> str:
     return name_of(one.measure).removeprefix("the ") + (f", {one.group}" if one.group else "")
 
 
-def _where(one: OutputChange | HeadChange) -> str:
+def _where(one: Changed) -> str:
     return f"{one.suite} {'/'.join(one.contrast)}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from audit.results import Estimate
-from audit.results.comparison import Change, Comparison, HeadChange, OutputChange
+from audit.results.comparison import Change, Changed, Comparison, HeadChange, OutputChange
 from reports.numbers import has_interval, p_value
 from reports.wording import interval, measure_of, quantity, unit_name
 
@@ -82,7 +82,7 @@ def head_row(one: HeadChange) -> ChangeRow:
 
 
 def _row(
-    one: OutputChange | HeadChange,
+    one: Changed,
     measure: str,
     named: tuple[str, str],
     sides: tuple[str, str],
@@ -111,7 +111,7 @@ def shown_heads(comparison: Comparison) -> tuple[HeadChange, ...]:
     return tuple(one for one in comparison.heads if one.change in ("worse", "shifted", "better"))
 
 
-def counts(changes: Iterable[OutputChange | HeadChange]) -> str:
+def counts(changes: Iterable[Changed]) -> str:
     """How many became what, such as ``2 worse, 14 no change shown``."""
     found = Counter(one.change for one in changes)
     told = [f"{found[change]:,} {word}" for change, (word, _) in CHANGES.items() if found[change]]
@@ -136,5 +136,5 @@ def headline(comparison: Comparison) -> str:
     )
 
 
-def _worse(changes: Sequence[OutputChange | HeadChange]) -> int:
+def _worse(changes: Sequence[Changed]) -> int:
     return sum(one.change == "worse" for one in changes)

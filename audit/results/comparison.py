@@ -48,11 +48,10 @@ class ComparedPairs(Result):
     after: int
 
 
-class OutputChange(Result):
-    """One output measure of one suite × contrast in both runs.
+class Changed(Result):
+    """What became of one measure of one suite × contrast.
 
     Args:
-        before, after: the estimates over the common pairs.
         difference: after - before, pair by pair, in the measure's own unit and with its sign.
         size: change of the magnitude, `|after| - |before|`; of shares and distances the same as the difference.
             Above 0 is worse.
@@ -62,40 +61,43 @@ class OutputChange(Result):
     axis: str
     contrast: tuple[str, str]
     measure: str
-    group: str | None = None
     change: Change
-    before: Estimate
-    after: Estimate
     difference: Estimate
     size: Estimate
 
 
-class HeadChange(Result):
-    """One measure of one attention head under one contrast in both runs.
+class OutputChange(Changed):
+    """One output measure in both runs.
 
     Args:
-        measure: ``bias``, ``nie`` (the pronoun's row), ``bias_next``, ``nie_next`` (the predicting row).
+        group: of which axis the pairs, where they have several; None for all.
+        before, after: the estimates over the common pairs.
+    """
+
+    group: str | None = None
+    before: Estimate
+    after: Estimate
+
+
+class HeadChange(Changed):
+    """One measure of one attention head in both runs.
+
+    ``measure`` is ``bias`` or ``nie`` (the pronoun's row), ``bias_next`` or ``nie_next`` (the predicting row), and
+    ``p_adjusted`` of the size Benjamini–Hochberg over all heads × rows × measures × contrasts.
+
+    Args:
         label_before, label_after: what each audit calls the head in this row.
         before, after: the estimates over the common pairs.
-        difference, size: as for outputs. ``p_adjusted`` of the size is Benjamini–Hochberg over all heads × rows ×
-            measures × contrasts.
         bound: the largest growth of the magnitude that cannot be excluded, simultaneous over all of these.
     """
 
-    suite: str
-    axis: str
-    contrast: tuple[str, str]
     stream: str
     layer: int
     head: int
-    measure: str
-    change: Change
     label_before: Label
     label_after: Label
     before: float | None = None
     after: float | None = None
-    difference: Estimate
-    size: Estimate
     bound: float | None = None
 
 

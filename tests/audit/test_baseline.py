@@ -138,7 +138,7 @@ def test_without_a_baseline_a_check_of_a_change_never_passes(tmp_path: Path) -> 
     assert (change.kind, change.verdict, change.why) == (
         "change",
         Verdict.INCONCLUSIVE,
-        "Undecided: the check 'effect' limits a change, and no baseline was given (--baseline).",
+        "any suite: Undecided: the check 'effect' limits a change, and no baseline was given (--baseline).",
     )
     assert run.audit.verdict is Verdict.INCONCLUSIVE
 

@@ -45,7 +45,7 @@ def worse(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 def test_a_planted_bias_is_found_worse_and_nothing_else_is(worse: Comparison) -> None:
     assert changed(worse) == {(*PLACE, "bias"): "worse", (*PLACE, "nie"): "worse"}
-    first = worse.heads[0]
+    first = next(one for one in worse.heads if one.measure == "bias")
     assert (first.label_before, first.label_after) == ("none", "carries")
     assert first.after == pytest.approx(0.2, abs=0.05)
     assert first.size.ci_low > 0.1

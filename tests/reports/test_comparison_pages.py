@@ -33,7 +33,7 @@ class Text(HTMLParser):
 
     @property
     def told(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return re.sub(r" (?=[;:,.])", "", " ".join(" ".join(self.words).split()))
 
 
 def test_the_built_in_formats_come_through_the_door() -> None:
@@ -77,10 +77,10 @@ def test_the_page_tells_both_runs_worst_first() -> None:
         "240 of 242 before and 244 now",
         "head 0-7: signed bias from the swapped word; none → carries; gender-occupation: she against he",
         "measured in one of the two runs only",
-        "2 pair s : the texts differ between the runs".replace(" s ", "s"),
+        "2 pairs: the texts differ between the runs",
         "its own verdict: FAIL",
     ):
-        assert part in told.replace("pair s", "pairs"), part
+        assert part in told, part
     assert (
         told.index("Total effect")
         < told.index("Difference in length")
