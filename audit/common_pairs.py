@@ -48,14 +48,14 @@ def common_pairs(before: pd.DataFrame, after: pd.DataFrame, same_suites: Collect
         same_suites: suites whose files are the same in both. Where such a suite speaks through the models' own chat
             templates, what each template lays around all of its texts does not count as a difference.
     """
-    columns = [name for name in after.columns if name in before.columns]
-    sides = [table[columns].drop_duplicates(_KEY).set_index(_KEY, drop=False) for table in (before, after)]
+    sides = [table.drop_duplicates(_KEY).set_index(_KEY, drop=False) for table in (before, after)]
     both = sides[1].index[sides[1].index.isin(sides[0].index)]
     old, new = (side.loc[both] for side in sides)
     texts = _texts_alike(old, new, same_suites)
-    asked = _alike(old, new, [name for name in _ASKED if name in columns])
+    asked = _alike(old, new, [name for name in _ASKED if name in old and name in new])
     measured = np.asarray((old["status"] == "measured") & (new["status"] == "measured"), dtype=bool)
-    table = pd.concat([sides[1], sides[0][~sides[0].index.isin(both)]])
+    alone = sides[0][~sides[0].index.isin(both)]
+    table = pd.concat([sides[1], alone.reindex(columns=sides[1].columns)])
     status = pd.Series("skipped", index=table.index, dtype="object")
     status.loc[both[texts & asked & measured]] = "measured"
     joined = table.assign(status=status).reset_index(drop=True)

@@ -29,6 +29,8 @@ AnyChange = TypeVar("AnyChange", bound=Changed)
 CHANGES: tuple[Change, ...] = get_args(Change)
 #: Settings that change what is measured.
 _MEASURED_WITH = ("probes", "seed", "dtype", "generation", "causal", "ablation")
+#: Columns of ``pairs.parquet`` that runs of older versions lack.
+_COLUMNS = frozenset({"task", "directed", "completion_1", "control"})
 _NO_HEADS = "no attention head was measured in one of the runs"
 
 
@@ -67,6 +69,9 @@ def compare_folders(before: Path, after: Path) -> Comparison:
         StoreError: a table cannot be read.
     """
     old, new = (side_of(open_run(path)) for path in (before, after))
+    if lacking := sorted(_COLUMNS - set(new.pairs.columns)):
+        told = f"lacks the columns {', '.join(lacking)}, as another version wrote it; run the audit again"
+        raise InputError.single(told, after / "pairs.parquet")
     comparison = compare(old, new, _rules(new.settings))
     if not comparison.common:
         raise InputError.single(_nothing_common(comparison), f"{before}, {after}")

@@ -51,7 +51,8 @@ def print_comparison(comparison: Comparison, width: int | None = None) -> None:
         console.print(Text(f"left out, {reason.reason}: {reason.count} pairs ({named})", style="yellow"))
     for warning in comparison.warnings:
         console.print(Text(warning, style="yellow"))
-    _print_part(console, "outputs", comparison.outputs, len(comparison.outputs))
+    outputs = [output for output in comparison.outputs if output.change != "unmeasured"]
+    _print_part(console, "outputs", outputs, len(comparison.outputs), comparison.outputs)
     heads = [head for head in comparison.heads if head.change not in ("unchanged", "unmeasured")]
     _print_part(console, "heads", heads[:_MOST_HEADS], len(comparison.heads), comparison.heads)
     if len(heads) > _MOST_HEADS:
@@ -65,12 +66,12 @@ def _print_part(
     title: str,
     shown: Sequence[OutputChange | HeadChange],
     total: int,
-    counted: Iterable[Changed] | None = None,
+    counted: Iterable[Changed],
 ) -> None:
     if not total:
         return
     console.print()
-    console.print(Text(f"{title}: {_counts(shown if counted is None else counted)}", style="bold"))
+    console.print(Text(f"{title}: {_counts(counted)}", style="bold"))
     if not shown:
         return
     if console.width < _NARROW:
@@ -107,7 +108,8 @@ def _mark(one: Changed) -> Text:
 def _name(one: OutputChange | HeadChange) -> str:
     if isinstance(one, HeadChange):
         return f"{one.layer}-{one.head} {_HEAD_MEASURES[one.measure]}"
-    return name_of(one.measure).removeprefix("the ") + (f", {one.group}" if one.group else "")
+    name = name_of(one.measure).removeprefix("the ").replace("_", " ")
+    return f"{name}, {one.group}" if one.group else name
 
 
 def _where(one: Changed) -> str:

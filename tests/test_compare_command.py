@@ -9,8 +9,10 @@ import pytest
 
 from audit.cli import main
 from audit.results.comparison import Comparison
+from audit.store import RunFolder, open_run
 from tests.audit.simulated import CARRIER, Tables
 from tests.audit.written_run import simulated, write_run_of
+from tests.tiny_suite import write_suite
 
 Captured = pytest.CaptureFixture[str]
 PLACE = (1, 2)
@@ -159,3 +161,25 @@ def test_a_figure_is_printed_as_json_and_an_unknown_one_names_all(runs: Path, ca
         "",
         "unknown figure 'headmap'; expected effect-map or head-map; did you mean 'head-map'?\n",
     )
+
+
+def test_a_run_is_decided_against_a_baseline(
+    done: RunFolder, folder: Path, tiny_folder: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    check = (
+        "{id: ll, measure: likelihood_diff, worse_by_at_most: 0.001, set_by: me, reason: r, date: 2020-01-01}"
+    )
+    config = tmp_path / "gate.yaml"
+    config.write_text(f"probes: [likelihood]\nchecks:\n  - {check}\n", encoding="utf-8")
+    suite, out = write_suite(folder), tmp_path / "run"
+    command = ["run", suite, "--model", tiny_folder, "--config", config, "--out", out, "--json", "--baseline"]
+    code, said, err = ended(capsys, *command, tmp_path / "absent")
+    assert (code, said) == (2, "")
+    assert err.startswith(f"{tmp_path}/absent/audit.json: no finished run here")
+    assert not out.exists()
+    code, said, _ = ended(capsys, *command, done.path)
+    told = json.loads(said)
+    assert (code, told["verdict"]) == (0, "PASS")
+    assert {(one["kind"], one["verdict"]) for one in told["checks"]} == {("change", "PASS")}
+    baseline = open_run(out).audit.gate.baseline
+    assert (baseline.folder, baseline.model) == (str(done.path), done.audit.model.name)

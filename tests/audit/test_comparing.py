@@ -171,6 +171,19 @@ def test_a_measure_of_one_run_only_is_unmeasured(tmp_path: Path) -> None:
     assert (one.change, one.size.reason) == ("unmeasured", "no continuations in both arms")
 
 
+def test_a_baseline_of_an_older_format_is_compared_and_a_newer_run_in_it_is_refused(tmp_path: Path) -> None:
+    tables, outputs = simulated()
+    write_run_of(tmp_path / "new", tables, outputs)
+    write_run_of(tmp_path / "old", tables, outputs)
+    tables.pairs.drop(columns="task").to_parquet(tmp_path / "old" / "pairs.parquet", index=False)
+    assert compare_folders(tmp_path / "old", tmp_path / "new").common == 240
+    with pytest.raises(InputError) as caught:
+        compare_folders(tmp_path / "new", tmp_path / "old")
+    assert str(caught.value) == (
+        f"{tmp_path}/old/pairs.parquet: lacks the columns task, as another version wrote it; run the audit again"
+    )
+
+
 def test_runs_without_a_common_pair_are_refused(tmp_path: Path) -> None:
     tables, outputs = simulated()
     other = edited(tables, suite="other")
