@@ -65,7 +65,7 @@ def comparison_page(comparison: Comparison) -> str:
 
 
 def _drawn(row: ChangeRow) -> DrawnRow:
-    return DrawnRow(row, interval_svg(interval_info(row.estimate, axis_of([row.estimate])), 160))
+    return DrawnRow(row, interval_svg(interval_info(row.estimate, axis_of([row.estimate])), 130))
 
 
 def _tone(comparison: Comparison) -> str:

@@ -124,5 +124,9 @@ def _summary(comparison: Comparison) -> Iterator[str]:
 
 def _line(row: ChangeRow) -> str:
     name = f"{plain(row.name)}<br>{plain('; '.join(part for part in (row.note, row.where) if part))}"
-    cells = (_MARKS.get(row.change, row.word), name, row.before, row.after, row.difference, row.size)
+    cells = (
+        _MARKS.get(row.change, row.word),
+        name,
+        *map(str, (row.before, row.after, row.difference, row.size)),
+    )
     return f"| {' | '.join(cells)} |"

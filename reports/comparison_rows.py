@@ -28,6 +28,16 @@ _HEAD_MEASURES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+class Written(NamedTuple):
+    """A number and its interval; nothing where there is no interval."""
+
+    value: str
+    interval: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.interval})" if self.interval else self.value
+
+
 class ChangeRow(NamedTuple):
     """One measure in both runs, written out.
 
@@ -35,7 +45,8 @@ class ChangeRow(NamedTuple):
         change: what became of it.
         name, note: the measure, and what to add to it.
         where: suite and contrast.
-        before, after, difference, size: with their intervals where there are any; p of the size.
+        before, after, difference, size: written out.
+        p: of the size.
         reason: why there is no change.
         estimate: the change of the magnitude, for a picture.
     """
@@ -44,10 +55,10 @@ class ChangeRow(NamedTuple):
     name: str
     note: str
     where: str
-    before: str
-    after: str
-    difference: str
-    size: str
+    before: Written
+    after: Written
+    difference: Written
+    size: Written
     p: str
     reason: str | None
     estimate: Estimate
@@ -63,8 +74,8 @@ def output_row(one: OutputChange) -> ChangeRow:
     measure = measure_of(one.measure)
     unit = unit_name(one.measure, 0.0)
     note = ", ".join(part for part in (one.group, f"in {unit}" if unit else None) if part)
-    sides = (_with_interval(one.measure, side, measure.signed) for side in (one.before, one.after))
-    return _row(one, one.measure, (measure.name, note), (next(sides), next(sides)), one.size.p)
+    before, after = (_written(one.measure, side, measure.signed) for side in (one.before, one.after))
+    return _row(one, (measure.name, note), (before, after), one.size.p)
 
 
 def head_row(one: HeadChange) -> ChangeRow:
@@ -76,34 +87,28 @@ def head_row(one: HeadChange) -> ChangeRow:
     unit = ", in nats" if one.measure.startswith("nie") else ""
     stream = "" if one.stream in ("self", "decoder") else f"{one.stream} "
     note = f"{word}{unit}; {labels}"
-    sides = (quantity(one.measure, one.before, signed=True), quantity(one.measure, one.after, signed=True))
+    before, after = (Written(quantity(one.measure, side, signed=True)) for side in (one.before, one.after))
     title = f"{stream}head {one.layer}-{one.head}: {name}"
-    return _row(one, one.measure, (title, note), sides, one.size.p_adjusted)
+    return _row(one, (title, note), (before, after), one.size.p_adjusted)
 
 
-def _row(
-    one: Changed,
-    measure: str,
-    named: tuple[str, str],
-    sides: tuple[str, str],
-    p: float | None,
-) -> ChangeRow:
+def _row(one: Changed, named: tuple[str, str], sides: tuple[Written, Written], p: float | None) -> ChangeRow:
     return ChangeRow(
         one.change,
         *named,
         f"{one.suite}: {' against '.join(one.contrast)}",
         *sides,
-        _with_interval(measure, one.difference, signed=True),
-        _with_interval(measure, one.size, signed=True),
+        _written(one.measure, one.difference, signed=True),
+        _written(one.measure, one.size, signed=True),
         p_value(p),
         one.size.reason,
         one.size,
     )
 
 
-def _with_interval(measure: str, estimate: Estimate, signed: bool) -> str:
-    told = quantity(measure, estimate.estimate, signed=signed)
-    return f"{told} ({interval(measure, estimate)})" if has_interval(estimate) else told
+def _written(measure: str, estimate: Estimate, signed: bool) -> Written:
+    told = interval(measure, estimate) if has_interval(estimate) else ""
+    return Written(quantity(measure, estimate.estimate, signed=signed), told)
 
 
 def shown_heads(comparison: Comparison) -> tuple[HeadChange, ...]:

@@ -67,9 +67,8 @@ def _checks(checks: tuple[CheckResult, ...]) -> str:
     rows = "".join(
         f"<tr>{''.join(f'<td {_CELL}>{cell}</td>' for cell in _cells(one))}</tr>" for one in checks
     )
-    return (
-        f'<table style="border-collapse:collapse"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    )
+    table = '<table style="border-collapse:collapse;color:inherit">'
+    return f"{table}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _cells(one: CheckResult) -> Iterator[str]:

@@ -59,10 +59,13 @@ def test_the_headline_says_what_got_worse() -> None:
 
 def test_rows_are_in_the_units_of_their_measures() -> None:
     share = output_row(output("pct_stereotype", "better", 0.71, 0.55))
-    assert (share.name, share.before) == ("Pairs that follow the stereotype", "71.0 % (63.0 % to 79.0 %)")
-    assert share.size == "−16.0 % (−24.0 % to −8.0 %)"
+    assert (share.name, str(share.before)) == (
+        "Pairs that follow the stereotype",
+        "71.0 % (63.0 % to 79.0 %)",
+    )
+    assert str(share.size) == "−16.0 % (−24.0 % to −8.0 %)"
     effect = output_row(output("total_effect", "worse", 0.05, 0.31))
-    assert (effect.after, effect.note) == ("+0.310 (0.230 to 0.390)", "in nats")
+    assert (str(effect.after), effect.note) == ("+0.310 (0.230 to 0.390)", "in nats")
     assert (
         counts(sample_comparison().outputs)
         == "1 worse, 1 shifted, 1 better, 1 no change shown, 1 not compared"
