@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from markupsafe import Markup
 
 from audit.results.comparison import Comparison
-from reports.comparison_rows import CHANGES, ChangeRow, counts, head_row, headline, output_row, shown_heads
-from reports.figures.interval import axis_of, interval_info, interval_svg
+from reports.comparison_rows import CHANGES, counts, head_row, headline, output_row, shown_heads
 from reports.html import digest, page_environment
 
 #: Rows of heads that the page shows; the command's JSON has all.
 MOST_HEADS: Final = 200
-
-
-class DrawnRow(NamedTuple):
-    """A change with the picture of its interval around no change."""
-
-    row: ChangeRow
-    svg: Markup
 
 
 class HtmlComparison:
@@ -52,8 +44,8 @@ def comparison_page(comparison: Comparison) -> str:
     return environment.get_template("comparison.html.j2").render(
         comparison=comparison,
         headline=headline(comparison),
-        outputs=[_drawn(output_row(one)) for one in comparison.outputs],
-        heads=[_drawn(head_row(one)) for one in heads[:MOST_HEADS]],
+        outputs=[output_row(one) for one in comparison.outputs],
+        heads=[head_row(one) for one in heads[:MOST_HEADS]],
         left_out_heads=max(0, len(heads) - MOST_HEADS),
         output_counts=counts(comparison.outputs),
         head_counts=counts(comparison.heads),
@@ -62,10 +54,6 @@ def comparison_page(comparison: Comparison) -> str:
         style=Markup(style),
         style_hash=digest(style),
     )
-
-
-def _drawn(row: ChangeRow) -> DrawnRow:
-    return DrawnRow(row, interval_svg(interval_info(row.estimate, axis_of([row.estimate])), 130))
 
 
 def _tone(comparison: Comparison) -> str:

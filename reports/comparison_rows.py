@@ -48,7 +48,6 @@ class ChangeRow(NamedTuple):
         before, after, difference, size: written out.
         p: of the size.
         reason: why there is no change.
-        estimate: the change of the magnitude, for a picture.
     """
 
     change: Change
@@ -61,7 +60,6 @@ class ChangeRow(NamedTuple):
     size: Written
     p: str
     reason: str | None
-    estimate: Estimate
 
     @property
     def word(self) -> str:
@@ -102,7 +100,6 @@ def _row(one: Changed, named: tuple[str, str], sides: tuple[Written, Written], p
         _written(one.measure, one.size, signed=True),
         p_value(p),
         one.size.reason,
-        one.size,
     )
 
 
