@@ -57,8 +57,12 @@ def _changes(
         heads: dict[Place, list[HeadChange]] = defaultdict(list)
         for head in comparison.heads:
             heads[head.suite, head.contrast].append(head)
+        tested = {suite for suite, _ in heads}
         for place, pairs in places.items():
-            yield place, _heads_change(heads[place], allowed, config, pairs, comparison.heads_reason)
+            # As without a baseline: a contrast that ties no candidate to an arm has no biased heads to look for.
+            if place in heads or place[0] not in tested:
+                own = heads.get(place, [])
+                yield place, _heads_change(own, allowed, config, pairs, comparison.heads_reason)
         return
     for change in comparison.outputs:
         place = (change.suite, change.contrast)

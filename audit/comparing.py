@@ -168,13 +168,21 @@ def _warnings(before: Side, after: Side, same_suites: set[str]) -> Iterator[str]
     if versions[0] != versions[1]:
         yield f"The runs were made by different versions of evenhand: {versions[0]} and {versions[1]}."
     for name in _MEASURED_WITH:
-        old, new = before.settings.get(name), after.settings.get(name)
+        old, new = _unlike(before.settings.get(name), after.settings.get(name))
         if old != new:
             yield f"The runs were measured with different settings: {name} {_shown(old)} and {_shown(new)}."
     known = {suite.name for suite in before.suites}
     for suite in after.suites:
         if suite.name in known and suite.name not in same_suites:
             yield f"The suite {suite.name} differs between the runs; only pairs with the same texts are compared."
+
+
+def _unlike(old: Any, new: Any) -> tuple[Any, Any]:
+    """Of two groups of settings those that both have and that differ; versions may know others."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return old, new
+    keys = [key for key in new if key in old and old[key] != new[key]]
+    return {key: old[key] for key in keys}, {key: new[key] for key in keys}
 
 
 def _shown(value: object) -> str:

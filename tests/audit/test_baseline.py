@@ -153,6 +153,16 @@ def test_a_check_of_another_suite_looks_at_nothing(tmp_path: Path) -> None:
     )
 
 
+def test_a_contrast_without_heads_to_look_at_does_not_keep_the_others_from_passing(tmp_path: Path) -> None:
+    tables, outputs = simulated(seed=1)
+    names = tables.pairs.assign(pair_id="names-" + tables.pairs["pair_id"], arm_a="Ann", arm_b="Bob")
+    both = Tables(pd.concat([tables.pairs, names], ignore_index=True), tables.heads)
+    run = decided(tmp_path, (both, outputs), (both, outputs), HEADS)
+    assert [(check.contrast, check.verdict) for check in run.audit.gate.checks] == [
+        (("she", "he"), Verdict.PASS)
+    ]
+
+
 def test_other_heads_decide_nothing(tmp_path: Path) -> None:
     tables, outputs = simulated(seed=1)
     write_run_of(tmp_path / "base", tables, outputs, model=MODEL.model_copy(update={"heads": 5}))

@@ -12,6 +12,7 @@ from audit.common_pairs import common_pairs
 from audit.comparing import compare_folders
 from audit.errors import InputError
 from audit.results.comparison import Comparison
+from audit.store import write_audit
 from tests.audit.simulated import CARRIER, OPPOSER, Tables
 from tests.audit.written_run import CONFIG, MODEL, simulated, write_run_of
 
@@ -149,6 +150,18 @@ def test_versions_and_settings_are_warned_of(tmp_path: Path) -> None:
     assert compare_folders(tmp_path / "base", tmp_path / "head").warnings == (
         "The runs were made by different versions of evenhand: 0.1.0 and 0.2.0.",
         "The runs were measured with different settings: dtype float32 and bfloat16.",
+    )
+
+
+def test_settings_that_one_version_does_not_know_are_no_difference(tmp_path: Path) -> None:
+    tables, outputs = simulated()
+    write_run_of(tmp_path / "new", tables, outputs)
+    old = write_run_of(tmp_path / "old", tables, outputs)
+    generation = {"max_new_tokens": 99, "samples": 0}
+    config = {**old.config, "ablation": {"sets": 200}, "generation": generation}
+    write_audit(tmp_path / "old", old.model_copy(update={"config": config}))
+    assert compare_folders(tmp_path / "old", tmp_path / "new").warnings == (
+        "The runs were measured with different settings: generation max_new_tokens 99 and max_new_tokens 16.",
     )
 
 
