@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
+    import plotly.graph_objects as go
     import pytest
 
-    from audit.results import Audit, CheckResult, Finding, HeadFinding, Verdict
+    from audit.results import Audit, CheckResult, Finding, HeadFinding, LoadedAudit, Verdict
 
 __version__ = "0.1.0"
 __all__ = [
@@ -72,7 +73,7 @@ def run(
     config: str | Path | None = None,
     out: str | Path | None = None,
     options: tuple[str, ...] = (),
-) -> Audit:
+) -> LoadedAudit:
     """Audit a model and return the result.
 
     Args:
@@ -97,25 +98,36 @@ def run(
     return load(folder)
 
 
-def load(folder: str | Path) -> Audit:
-    """Read a finished run.
+def load(folder: str | Path) -> LoadedAudit:
+    """Read a finished run; a notebook shows it as a table of its checks.
 
     Args:
         folder: the run folder, with `audit.json` in it.
     Returns:
-        The audit.
+        The audit, with `pairs`, `outputs` and `head_values` (the folder's tables as data frames) and
+        `figure(name)`, such as `figure("head-map")`.
     Raises:
         AuditError: there is no `audit.json`, or it is not one.
     """
     file = Path(folder) / "audit.json"
     try:
-        audit: Audit = _results().Audit.model_validate_json(file.read_bytes())
+        audit: LoadedAudit = _results().LoadedAudit.of(file.read_bytes(), Path(folder), _figure)
     except OSError as error:
         raise AuditError(f"{file}: cannot be read ({error.strerror}); expected a finished run", 2) from error
     except ValueError as error:
         first = str(error).splitlines()[0]
         raise AuditError(f"{file}: not an audit ({first}); expected one written by evenhand", 2) from error
     return audit
+
+
+def _figure(folder: Path, name: str) -> go.Figure:
+    """Have the command draw a figure, so that nothing of it enters the caller's process."""
+    import plotly.io
+
+    ended = _command("figure", str(folder), name)
+    if ended.returncode:
+        raise AuditError(ended.stderr.strip(), ended.returncode)
+    return plotly.io.from_json(ended.stdout)
 
 
 def lint(*suites: str | Path) -> tuple[str, ...]:

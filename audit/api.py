@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from audit.agreement import read_agreement
 from audit.backend import backend, load_unproven
@@ -19,10 +20,10 @@ from audit.pairs import Pair
 from audit.progress import Watcher
 from audit.protocols import Model
 from audit.ray_worker import check_ray
-from audit.registry import REPORTS
+from audit.registry import FIGURES, REPORTS
 from audit.renders import known_renders
 from audit.request import Request
-from audit.results import ModelInfo, SelfTestStep
+from audit.results import LoadedAudit, ModelInfo, SelfTestStep
 from audit.run_records import open_records
 from audit.store import (
     AUDIT,
@@ -89,6 +90,8 @@ def run_audit(request: Request, watcher: Watcher) -> RunFolder:
     for name in request.formats:
         REPORTS.get(name, "format")
     check_target(request.out)
+    if request.baseline is not None:
+        open_run(request.baseline)
     finished = (request.out / AUDIT).exists()
     with open_records(request.out, watcher, resume=request.resume, finished=finished) as records:
         with watcher.step("loading the model"):
@@ -131,6 +134,28 @@ def _check_heads(request: Request, model: Model) -> None:
         raise InputError(faults)
 
 
+def load(path: Path) -> LoadedAudit:
+    """Read a finished run for a notebook: the audit, the tables of its folder, and its figures.
+
+    Raises:
+        InputError: no finished run.
+    """
+    open_run(path)
+    return LoadedAudit.of((path / AUDIT).read_bytes(), path, draw_figure)
+
+
+def draw_figure(path: Path, name: str) -> Any:
+    """Draw a figure of a finished run with plotly.
+
+    Args:
+        path: the run folder.
+        name: one of the entry points ``evenhand.figures``.
+    Raises:
+        InputError: no finished run, an unknown figure, or nothing to draw.
+    """
+    return FIGURES.get(name).draw(open_run(path).audit)
+
+
 def render(path: Path, formats: Sequence[str], key: Path | None = None) -> list[Path]:
     """Render a finished run again, in other formats; nothing is measured.
 
@@ -152,7 +177,7 @@ def render(path: Path, formats: Sequence[str], key: Path | None = None) -> list[
     return render_all(open_run(path), {name: REPORTS.get(name, "format") for name in formats}, key)
 
 
-def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
+def gate_again(path: Path, config: RunConfig | None, baseline: Path | None = None) -> RunFolder:
     """Decide again from a finished run, without the model; rewrites ``audit.json`` and its report.
 
     Every departure from what the run was made with is told among the limits, with the run's own verdict;
@@ -161,13 +186,16 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
     Args:
         path: the run folder.
         config: other thresholds; None for those that the run was made with.
+        baseline: a finished run that checks of changes measure from.
     Raises:
-        InputError: no finished run.
+        InputError: no finished run here, or as the baseline.
         StoreError: its tables cannot be read, or the folder cannot be written.
     """
+    from audit.comparing import side_of
     from audit.conclude import conclude
 
     run = open_run(path)
+    other = None if baseline is None else side_of(open_run(baseline))
     agreed, known = read_agreement(path / MANIFEST), known_renders(path)
     chosen = agreed.config if config is None else _measured_as(agreed.config, config)
     audit = conclude(
@@ -180,6 +208,7 @@ def gate_again(path: Path, config: RunConfig | None) -> RunFolder:
         run.audit.environment,
         agreed,
         run.audit.held_out,
+        other,
     )
     try:
         replace(known, audit=write_audit(path, audit)).write(path)

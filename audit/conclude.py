@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.agreement import Agreement
+from audit.comparing import Side, compare, version_of
 from audit.config import RunConfig
 from audit.embedding_findings import embedding_findings
 from audit.findings import output_findings
@@ -30,6 +31,7 @@ from audit.results import (
     SuiteInfo,
     Surveyed,
 )
+from audit.results.comparison import ComparedRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +104,7 @@ def conclude(
     environment: dict[str, Any],
     agreed: Agreement | None = None,
     held_out: tuple[HeldOut, ...] = (),
+    baseline: Side | None = None,
 ) -> Audit:
     """Analyse, decide, and put everything into the canonical result.
 
@@ -111,6 +114,7 @@ def conclude(
         environment: with ``started``, the run's first moment: thresholds younger than it are marked.
         agreed: what the run was made with, when it is decided again.
         held_out: heads chosen on one half of the pairs and tried on the other.
+        baseline: another finished run, for the checks of changes.
     """
     findings, found = analyse(config, tables["pairs"], tables["outputs"], heads)
     if "patterns" in tables:
@@ -120,7 +124,11 @@ def conclude(
     today = dt.datetime.now(dt.UTC).date()
     started = dt.datetime.fromisoformat(environment["started"]).date()
     made_with = None if agreed is None else agreed.config
-    gate, waivers = decide(config, findings, found, coverage, today, started, made_with)
+    about = ComparedRun(folder="", model=model.name, evenhand=version_of(environment))
+    frames = tables["pairs"], tables["outputs"], head_table(heads)
+    own = Side(about, model, tuple(suites), config.model_dump(mode="json"), *frames, tuple(found))
+    comparison = None if baseline is None else compare(baseline, own, config, heads=_wants_heads(config))
+    gate, waivers = decide(config, findings, found, coverage, today, started, made_with, comparison)
     return Audit(
         verdict=gate.verdict,
         model=model,
@@ -133,5 +141,12 @@ def conclude(
         held_out=held_out,
         gate=gate,
         waivers=waivers,
-        limits=limits_of(config, coverage, findings, agreed),
+        limits=limits_of(config, coverage, findings, agreed, comparison),
+    )
+
+
+def _wants_heads(config: RunConfig) -> bool:
+    """Whether a check limits how many more heads may carry bias than in the baseline."""
+    return any(
+        check.measure == "flagged_heads" and check.worse_by_at_most is not None for check in config.checks
     )

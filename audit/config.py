@@ -91,12 +91,21 @@ class Check(Settings):
 
     id: str
     measure: CheckMeasure
-    at_most: float = Field(ge=0)
+    at_most: float | None = Field(None, ge=0, description="how large it may be")
+    worse_by_at_most: float | None = Field(
+        None, ge=0, description="how much larger than in the baseline it may be, by magnitude"
+    )
     suite: str | None = None
     contrast: tuple[str, str] | None = None
     set_by: str
     reason: str
     date: dt.date
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Check:
+        if self.at_most is None and self.worse_by_at_most is None:
+            raise ValueError("a check needs a limit; expected at_most, worse_by_at_most or both")
+        return self
 
 
 class Waiver(Settings):

@@ -23,8 +23,28 @@ Array = npt.NDArray[np.float64]
 
 CHANGE_NOTE = "interval: Wilson on the effective number of pairs; described, not tested"
 _SHARE_NOTE = "interval: Wilson on the effective number of pairs; p: the units' shares against ½"
+_OF_GROUP = "mean of the group"
 _UNDIRECTED = "the suite ties neither a candidate nor a text to an arm"
 _KEY = ["suite", "pair_id", "arm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One number for every pair of a contrast, and how its mean is to be read.
+
+    Args:
+        values: `[P]`; NaN where undefined. Of a share: hits, 1 or 0.
+        missing: why a mean of nothing is undefined.
+        tested: whether a mean of 0 (a share of ½) is a hypothesis.
+        note: what to add to the method; of a share the whole method.
+        is_share: whether the mean is a share.
+    """
+
+    values: Array
+    missing: str
+    tested: bool = True
+    note: str = ""
+    is_share: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +93,25 @@ class Contrast:
         sides = (looked_up(self.pairs, self.outputs, measure, arm, "text") for arm in "ab")
         return [(_text(a), _text(b)) for a, b in zip(*sides, strict=True)]
 
-    def finding(self, measure: str, estimate: Estimate, group: str | None = None) -> Finding:
-        """Name an estimate."""
-        row, axes = self.pairs.iloc[0], self.pairs["axis"].unique()
-        control = None if row["kind"] == "treatment" else str(row["control"])
-        return Finding(
-            **estimate.model_dump(),
-            suite=row["suite"],
-            axis=axes[0] if len(axes) == 1 else ALL_AXES,
-            contrast=(row["arm_a"], row["arm_b"]),
-            group=group,
-            measure=measure,
-            control=control,
-        )
+    def mean(self, values: Array, missing: str, *, tested: bool = True, note: str = "") -> Series:
+        """The mean over the units of `[P]` values."""
+        return Series(values, missing, tested, note)
 
-    def mean(self, values: Array, missing: str, *, tested: bool = True, note: str = "") -> Estimate:
-        """Mean over the units of `[P]` values."""
-        fit, pairs = self.units.fit(values[:, None], Flips(self.config.seed) if tested else None)
-        reading = Reading(self.config.power, tested=tested, missing=missing, note=note)
-        return estimates(fit, pairs, reading)[0]
+    def share(self, hits: Array, missing: str, *, tested: bool, note: str) -> Series:
+        """The share of pairs with `[P]` hits of 1 rather than 0; NaN does not count."""
+        return Series(hits, missing, tested, note, is_share=True)
 
-    def share(self, hits: Array, missing: str, *, tested: bool, note: str) -> Estimate:
-        """Share of pairs with `[P]` hits of 1 rather than 0; NaN does not count."""
-        return as_share(self.mean(hits - 0.5, missing, tested=tested), note)
+    def estimate(self, series: Series) -> Estimate:
+        """Fit the units' means, both factors random."""
+        values = series.values - 0.5 if series.is_share else series.values
+        flips = Flips(self.config.seed) if series.tested else None
+        fit, pairs = self.units.fit(values[:, None], flips)
+        note = "" if series.is_share else series.note
+        reading = Reading(self.config.power, tested=series.tested, missing=series.missing, note=note)
+        found = estimates(fit, pairs, reading)[0]
+        return as_share(found, series.note) if series.is_share else found
 
-    def follows(self, towards: Array, what: str, missing: str) -> Estimate:
+    def follows(self, towards: Array, what: str, missing: str) -> Series | Estimate:
         """Share of directed pairs whose value points towards the stereotype.
 
         Args:
@@ -111,7 +125,7 @@ class Contrast:
         hits = np.where(directed & ~np.isnan(towards), (towards > 0).astype(np.float64), np.nan)
         return self.share(hits, missing, tested=True, note=f"{what}; {_SHARE_NOTE}")
 
-    def changed(self, measure: str, missing: str) -> Estimate:
+    def changed(self, measure: str, missing: str) -> Series:
         """Share of pairs in which the model says something else, the arms' own words apart."""
         prompts = zip(self.pairs["text_a"], self.pairs["text_b"], strict=True)
         both = zip(prompts, self.texts(measure), strict=True)
@@ -121,15 +135,75 @@ class Contrast:
         ]
         return self.share(np.array(hits), missing, tested=False, note=CHANGE_NOTE)
 
-    def by_group(self, measure: str, values: tuple[Array, Array]) -> list[Finding]:
+    def signal(self, measure: str, series: Series | Estimate, group: str | None = None) -> Signal:
+        """Name a series, or an estimate that is no mean over the units."""
+        return Signal(self, measure, series, group)
+
+    def by_group(self, measure: str, values: tuple[Array, Array]) -> list[Signal]:
         """Means of each group's own texts; one mean where both arms are of one group."""
         groups = [str(self.pairs.iloc[0][f"group_{arm}"]) for arm in "ab"]
         named = zip(groups, values, strict=True) if groups[0] != groups[1] else [(groups[0], sum(values) / 2)]
-        means = [
-            (group, self.mean(np.asarray(own), "not measured", tested=False, note="mean of the group"))
-            for group, own in named
+        return [
+            Signal(self, measure, self.mean(own, "not measured", tested=False, note=_OF_GROUP), group, True)
+            for group, own in ((group, np.asarray(own)) for group, own in named)
+            if not np.isnan(self.units.means(own[:, None])).all()
         ]
-        return [self.finding(measure, one, group) for group, one in means if one.estimate is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A measure of one contrast: what a finding is made of.
+
+    Args:
+        contrast: whose pairs.
+        measure: its name.
+        series: what was measured of every pair; or an estimate that is no mean over the units.
+        group: whose texts, or of which axis the pairs; None for all.
+        is_level: whether it is the mean of a group's own texts, not a difference between arms.
+    """
+
+    contrast: Contrast
+    measure: str
+    series: Series | Estimate
+    group: str | None = None
+    is_level: bool = False
+
+    @property
+    def suite(self) -> str:
+        """The suite of the pairs."""
+        return str(self.contrast.pairs.iloc[0]["suite"])
+
+    @property
+    def axis(self) -> str:
+        """The protected attribute; ``all`` where the pairs have several."""
+        axes = self.contrast.pairs["axis"].unique()
+        return str(axes[0]) if len(axes) == 1 else ALL_AXES
+
+    @property
+    def control(self) -> str | None:
+        """The block of control pairs; None for pairs under test."""
+        row = self.contrast.pairs.iloc[0]
+        return None if row["kind"] == "treatment" else str(row["control"])
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        """What is swapped."""
+        row = self.contrast.pairs.iloc[0]
+        return str(row["arm_a"]), str(row["arm_b"])
+
+    def finding(self) -> Finding:
+        """Estimate it."""
+        series = self.series
+        estimate = series if isinstance(series, Estimate) else self.contrast.estimate(series)
+        return Finding(
+            **estimate.model_dump(),
+            suite=self.suite,
+            axis=self.axis,
+            contrast=self.arms,
+            group=self.group,
+            measure=self.measure,
+            control=self.control,
+        )
 
 
 def contrast_of(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from audit.config import RunConfig
-from audit.contrasts import Array, Contrast, contrast_of
+from audit.contrasts import Array, Contrast, Series, Signal, contrast_of
 from audit.effects import ratio_effect, total_effect, vig_filter
 from audit.results import Estimate, Finding
 from audit.task_findings import TASKS
@@ -44,18 +44,24 @@ def output_findings(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfi
     Returns:
         Findings in the order of suite, contrast and control; undefined ones with their reason.
     """
+    return [signal.finding() for signal in output_signals(pairs, outputs, config)]
+
+
+def output_signals(pairs: pd.DataFrame, outputs: pd.DataFrame, config: RunConfig) -> Iterator[Signal]:
+    """What :func:`output_findings` estimates, pair by pair and in its order.
+
+    Args:
+        pairs, outputs, config: likewise.
+    """
     keys = pairs[["suite", "arm_a", "arm_b", "control"]].astype(object).fillna("")
     codes = keys.groupby(list(keys.columns), sort=True).ngroup().to_numpy()
-    return [
-        finding
-        for code in range(codes.max(initial=-1) + 1)
-        for finding in _contrast_findings(pairs, codes == code, outputs, config)
-    ]
+    for code in range(codes.max(initial=-1) + 1):
+        yield from _contrast_signals(pairs, codes == code, outputs, config)
 
 
-def _contrast_findings(
+def _contrast_signals(
     pairs: pd.DataFrame, chosen: npt.NDArray[np.bool_], outputs: pd.DataFrame, config: RunConfig
-) -> Iterator[Finding]:
+) -> Iterator[Signal]:
     contrast = contrast_of(pairs, chosen, outputs, config)
     if contrast is None:
         pair = pairs[chosen].iloc[[0]]
@@ -65,7 +71,7 @@ def _contrast_findings(
     if own is None or contrast.completed:
         yield from _effect(contrast)
     if own is not None:
-        yield from own.findings(contrast)
+        yield from own.signals(contrast)
     else:
         yield from _sentences(contrast)
         yield from _continuations(contrast)
@@ -81,7 +87,7 @@ def _contrast_findings(
             yield from _sentences(part, group=str(axis))
 
 
-def _unmeasured(contrast: Contrast) -> Iterator[Finding]:
+def _unmeasured(contrast: Contrast) -> Iterator[Signal]:
     reason = Estimate(reason="no complete unit of pairs was measured")
     measures = ["total_effect"]
     if (own := TASKS.get(contrast.task)) is not None:
@@ -89,33 +95,33 @@ def _unmeasured(contrast: Contrast) -> Iterator[Finding]:
     else:
         measures += ["likelihood_diff", "pct_stereotype", "generation_changed", "generation_length"]
     for measure in measures:
-        yield contrast.finding(measure, reason)
+        yield contrast.signal(measure, reason)
 
 
-def _effect(contrast: Contrast) -> Iterator[Finding]:
+def _effect(contrast: Contrast) -> Iterator[Signal]:
     """The total effect, also in Vig et al.'s ratio form over all pairs and over those that their filter keeps."""
     effect = total_effect(*contrast.both("completion_log_odds"))
-    yield contrast.finding("total_effect", contrast.mean(effect, _NO_ODDS))
+    yield contrast.signal("total_effect", contrast.mean(effect, _NO_ODDS))
     ratio, note = ratio_effect(effect), "y(x')/y(x) - 1"
-    yield contrast.finding("total_effect_ratio", contrast.mean(ratio, _NO_ODDS, tested=False, note=note))
+    yield contrast.signal("total_effect_ratio", contrast.mean(ratio, _NO_ODDS, tested=False, note=note))
     kept = vig_filter(ratio)
     if kept.any():
         filtered = Estimate(
             estimate=float(ratio[kept].mean()), n=int(kept.sum()), method=note, reason=_CHOSEN
         )
-        yield contrast.finding("total_effect_ratio_filtered", filtered)
+        yield contrast.signal("total_effect_ratio_filtered", filtered)
 
 
-def _sentences(contrast: Contrast, group: str | None = None) -> Iterator[Finding]:
+def _sentences(contrast: Contrast, group: str | None = None) -> Iterator[Signal]:
     """The two measures of CrowS-Pairs; with a group, for the pairs of one of several axes."""
     effect = total_effect(*contrast.both("completion_log_odds"))
     likelihood = np.subtract(*contrast.both("log_likelihood"))
     distance = contrast.mean(np.abs(likelihood), "no log-likelihood in both arms", tested=False)
-    yield contrast.finding("likelihood_diff", distance, group)
-    yield contrast.finding("pct_stereotype", _stereotype(contrast, effect, likelihood), group)
+    yield contrast.signal("likelihood_diff", distance, group)
+    yield contrast.signal("pct_stereotype", _stereotype(contrast, effect, likelihood), group)
 
 
-def _stereotype(contrast: Contrast, effect: Array, likelihood: Array) -> Estimate:
+def _stereotype(contrast: Contrast, effect: Array, likelihood: Array) -> Series | Estimate:
     directed = contrast.pairs["directed"].to_numpy(dtype=bool)
     by_effect = bool((~np.isnan(effect) & directed).any())
     missing = "neither log-odds nor log-likelihood in both arms"
@@ -134,17 +140,17 @@ def _length(text: str | None) -> float:
     return float("nan") if text is None else float(len(re.findall(r"\w+", text)))
 
 
-def _continuations(contrast: Contrast) -> Iterator[Finding]:
+def _continuations(contrast: Contrast) -> Iterator[Signal]:
     missing = "no continuations in both arms"
-    yield contrast.finding("generation_changed", contrast.changed("generation", missing))
+    yield contrast.signal("generation_changed", contrast.changed("generation", missing))
     longer = np.subtract(*_lengths(contrast))
     length = contrast.mean(longer, missing, note="words, arm_a - arm_b")
-    yield contrast.finding("generation_length", length)
+    yield contrast.signal("generation_length", length)
 
 
-def _through_attention(contrast: Contrast) -> Iterator[Finding]:
+def _through_attention(contrast: Contrast) -> Iterator[Signal]:
     """Effects that pass through whole layers and through all attention, where they were measured."""
     for name in sorted(name for name in contrast.measures if _SCOPES.match(name)):
         values = contrast.one(name)
         if not np.isnan(values).all():
-            yield contrast.finding(name, contrast.mean(values, "not measured", tested=False))
+            yield contrast.signal(name, contrast.mean(values, "not measured", tested=False))

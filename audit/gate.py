@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Sequence
 
 from audit.agreement import set_after_the_fact
+from audit.baseline import ChangeOutcome, change_outcomes
 from audit.config import Check, RunConfig
-from audit.outcomes import Outcome, Place, heads_outcomes, size_outcome
+from audit.outcomes import Outcome, Place, heads_outcomes, size_outcome, undecided
 from audit.results import (
+    AgainstBaseline,
     CheckResult,
     Coverage,
-    Estimate,
     Finding,
     Gate,
     HeadFinding,
@@ -19,6 +20,7 @@ from audit.results import (
     Verdict,
     WaiverInfo,
 )
+from audit.results.comparison import Comparison
 
 
 def decide(
@@ -29,6 +31,7 @@ def decide(
     today: dt.date,
     started: dt.date,
     agreed: RunConfig | None = None,
+    comparison: Comparison | None = None,
 ) -> tuple[Gate, tuple[WaiverInfo, ...]]:
     """Compare every check with what was found.
 
@@ -43,6 +46,7 @@ def decide(
         today: waivers are valid, or not, on this day.
         started: the run's day; younger thresholds are marked.
         agreed: what the run was made with, when it is decided again; None for the run itself.
+        comparison: with a baseline, for the checks of changes; without it these are INCONCLUSIVE.
     Returns:
         The gate, and what became of each waiver.
     """
@@ -51,7 +55,11 @@ def decide(
     for check in config.checks:
         late = set_after_the_fact(check, config, started, agreed)
         results += [
-            _waive(result, config, today, used) for result in _apply(check, config, findings, heads, late)
+            _waive(result, config, today, used)
+            for result in (
+                *_limited(check, config, findings, heads, late),
+                *_changed(check, config, comparison, late),
+            )
         ]
     if len({result.suite for result in results}) > 1:
         results = [r.model_copy(update={"why": f"{r.suite or 'any suite'}: {r.why}"}) for r in results]
@@ -61,7 +69,9 @@ def decide(
         verdict, why = Verdict.ERROR, f"{lost}; an incomplete run never passes."
     elif verdict in (Verdict.PASS, Verdict.WAIVED) and (left_out := _left_out(coverage)):
         verdict, why = Verdict.INCONCLUSIVE, f"{left_out}; an incomplete run never passes."
-    return Gate(verdict=verdict, checks=tuple(results), why=why), _waivers(config, today, used)
+    baseline = None if comparison is None else comparison.before
+    gate = Gate(verdict=verdict, checks=tuple(results), why=why, baseline=baseline)
+    return gate, _waivers(config, today, used)
 
 
 def _lost(coverage: Coverage) -> str:
@@ -113,45 +123,68 @@ def _why(results: Sequence[CheckResult], verdict: Verdict) -> str:
     return decisive[0] + rest
 
 
-def _apply(
+def _limited(
     check: Check,
     config: RunConfig,
     findings: Sequence[Finding],
     heads: Sequence[HeadFinding],
     late: bool,
 ) -> list[CheckResult]:
-    """One result per suite × contrast that the check is about; a check that meets nothing says so."""
+    """One result per suite × contrast that the check limits; a check that meets nothing says so."""
+    if check.at_most is None:
+        return []
     places: dict[Place, Outcome]
     if check.measure == "flagged_heads":
-        places = heads_outcomes(check, config, heads)
+        places = heads_outcomes(check.at_most, config, heads)
     else:
         places = {
-            (finding.suite, finding.contrast): size_outcome(check, finding)
+            (finding.suite, finding.contrast): size_outcome(check, check.at_most, finding)
             for finding in findings
             if finding.measure == check.measure and finding.control is None and finding.group is None
         }
-    wanted = {
-        place: outcome
-        for place, outcome in places.items()
-        if check.suite in (None, place[0]) and check.contrast in (None, place[1])
-    }
+    wanted = {place: outcome for place, outcome in places.items() if _is_about(check, place)}
     if not wanted:
         reason = f"nothing was measured that the check {check.id!r} ({check.measure}) could look at"
-        outcome = (Verdict.INCONCLUSIVE, Estimate(reason=reason), f"Undecided: {reason}.")
-        return [_result(check, check.suite or "", check.contrast, outcome, late)]
-    return [_result(check, suite, contrast, outcome, late) for (suite, contrast), outcome in wanted.items()]
+        wanted = {(check.suite or "", check.contrast): undecided(reason)}
+    return [_result(check, check.at_most, place, outcome, late) for place, outcome in wanted.items()]
 
 
-def _result(
-    check: Check, suite: str, contrast: tuple[str, str] | None, outcome: Outcome, late: bool
-) -> CheckResult:
+def _changed(check: Check, config: RunConfig, comparison: Comparison | None, late: bool) -> list[CheckResult]:
+    """One result per suite × contrast of which the check limits the change; without a baseline it says so."""
+    if check.worse_by_at_most is None:
+        return []
+    allowed = check.worse_by_at_most
+    found = {} if comparison is None else change_outcomes(check, allowed, config, comparison)
+    wanted = {place: one for place, one in found.items() if _is_about(check, place)}
+    if not wanted:
+        absent = (
+            f"no pair that the check {check.id!r} ({check.measure}) could look at is in the baseline, too"
+        )
+        if comparison is None:
+            absent = f"the check {check.id!r} limits a change, and no baseline was given (--baseline)"
+        where = (check.suite or "", check.contrast)
+        wanted = {where: ChangeOutcome(undecided(absent), AgainstBaseline())}
+    return [
+        _result(check, allowed, place, one.outcome, late).model_copy(
+            update={"kind": "change", "against": one.against}
+        )
+        for place, one in wanted.items()
+    ]
+
+
+def _is_about(check: Check, place: Place) -> bool:
+    return check.suite in (None, place[0]) and check.contrast in (None, place[1])
+
+
+def _result(check: Check, at_most: float, place: Place, outcome: Outcome, late: bool) -> CheckResult:
     verdict, estimate, why = outcome
+    suite, contrast = place
     return CheckResult(
         id=check.id,
         suite=suite,
         measure=check.measure,
         contrast=contrast,
-        at_most=check.at_most,
+        at_most=at_most,
         verdict=verdict,
         estimate=estimate,
         why=why,

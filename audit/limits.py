@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from audit.agreement import Agreement, departures
 from audit.config import RunConfig
 from audit.results import Coverage, Finding, Limit, Shard
+from audit.results.comparison import Comparison
 
 #: The limit that tells that this is not a whole run.
 SHARD = "shard"
 #: The limit that tells how a later decision departs from the run.
 DECIDED_AGAIN = "decided-again"
+#: The limit that tells what a baseline was not the same in, or that no check asked for it.
+BASELINE = "baseline"
 
 _ALWAYS = (
     Limit(
@@ -49,6 +52,7 @@ def limits_of(
     coverage: Coverage,
     findings: Sequence[Finding] = (),
     agreed: Agreement | None = None,
+    comparison: Comparison | None = None,
 ) -> tuple[Limit, ...]:
     """The limits of the method, and of this run.
 
@@ -57,12 +61,15 @@ def limits_of(
         coverage: what was measured.
         findings: what was found.
         agreed: what the run was made with, when it is decided again.
+        comparison: with a baseline, where one was given.
     """
     here: list[Limit] = []
     if agreed is not None and (told := departures(agreed.config, config)):
         verdict = f" The run itself came to {agreed.verdict}." if agreed.verdict else ""
         text = f"Decided again, not as the run was made: {'; '.join(told)}.{verdict}"
         here.append(Limit(id=DECIDED_AGAIN, text=text))
+    if comparison is not None:
+        here += _baseline(comparison, config)
     if coverage.shard is not None:
         here.append(_shard(coverage.shard, coverage, config))
     elif "causal" in config.probes and config.causal.heads == "possible":
@@ -85,6 +92,14 @@ def limits_of(
             Limit(id="coverage", text=f"{left_out} of {coverage.planned} planned pairs were not measured.")
         )
     return (*_ALWAYS, *here, *_single_levels(findings))
+
+
+def _baseline(comparison: Comparison, config: RunConfig) -> Iterator[Limit]:
+    if all(check.worse_by_at_most is None for check in config.checks):
+        text = "A baseline was given, but no check limits a change (worse_by_at_most), so it decided nothing."
+        yield Limit(id=BASELINE, text=text)
+    for warning in comparison.warnings:
+        yield Limit(id=BASELINE, text=f"Baseline: {warning}")
 
 
 def _shard(shard: Shard, coverage: Coverage, config: RunConfig) -> Limit:

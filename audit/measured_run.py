@@ -24,7 +24,7 @@ from audit.request import Request
 from audit.results import Audit, HeldOut, ModelInfo, SuiteInfo
 from audit.run_records import RECORDS, RunRecords
 from audit.sharding import share_of
-from audit.store import write_detail, write_run
+from audit.store import open_run, write_detail, write_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,6 +145,7 @@ def _concluded(
     held_out: tuple[HeldOut, ...],
     environment: dict[str, Any],
 ) -> Audit:
+    from audit.comparing import side_of
     from audit.conclude import conclude, coverage_of
 
     suites = [
@@ -155,7 +156,18 @@ def _concluded(
     coverage = coverage_of(
         frames["pairs"], tables.reasons(), tables.unaligned_words, left_out, surveys.coverage, request.shard
     )
-    return conclude(request.config, info, suites, frames, heads, coverage, environment, held_out=held_out)
+    baseline = None if request.baseline is None else side_of(open_run(request.baseline))
+    return conclude(
+        request.config,
+        info,
+        suites,
+        frames,
+        heads,
+        coverage,
+        environment,
+        held_out=held_out,
+        baseline=baseline,
+    )
 
 
 def _write_details(

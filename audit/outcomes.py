@@ -13,25 +13,21 @@ Outcome = tuple[Verdict, Estimate, str]
 Place = tuple[str, tuple[str, str] | None]
 
 
-def heads_outcomes(check: Check, config: RunConfig, heads: Sequence[HeadFinding]) -> dict[Place, Outcome]:
+def heads_outcomes(at_most: float, config: RunConfig, heads: Sequence[HeadFinding]) -> dict[Place, Outcome]:
     """One outcome per suite × contrast of which heads were tested; a suite without any is undecided."""
     here: dict[Place, list[HeadFinding]] = defaultdict(list)
     for head in heads:
         here[head.suite, head.contrast].append(head)
     tested = {place: own for place, own in here.items() if any(head.label != "unmeasured" for head in own)}
-    outcomes = {place: _heads_outcome(check, config, own) for place, own in tested.items()}
+    outcomes = {place: _heads_outcome(at_most, config, own) for place, own in tested.items()}
     for suite, contrast in here:
         if suite not in {place[0] for place in outcomes}:
             reason = f"no attention head could be tested in the suite {suite!r}"
-            outcomes[suite, contrast] = (
-                Verdict.INCONCLUSIVE,
-                Estimate(reason=reason),
-                f"Undecided: {reason}.",
-            )
+            outcomes[suite, contrast] = undecided(reason)
     return outcomes
 
 
-def _heads_outcome(check: Check, config: RunConfig, heads: Sequence[HeadFinding]) -> Outcome:
+def _heads_outcome(at_most: float, config: RunConfig, heads: Sequence[HeadFinding]) -> Outcome:
     """How many heads carry bias; passing needs that no other head could hide one of the size that counts."""
     flagged = [head for head in heads if head.flagged]
     names = ", ".join(f"{head.layer}-{head.head}" for head in flagged[:5]) + (
@@ -48,18 +44,18 @@ def _heads_outcome(check: Check, config: RunConfig, heads: Sequence[HeadFinding]
         items=widest.items,
         method=f"heads whose signed bias and causal effect both hold, false discovery rate {config.q:g}",
     )
-    if len(flagged) > check.at_most:
+    if len(flagged) > at_most:
         noun = "head carries" if len(flagged) == 1 else "heads carry"
         return (
             Verdict.FAIL,
             estimate,
-            f"{len(flagged)} attention {noun} bias under {contrast} ({names}); at most {check.at_most:g} allowed.",
+            f"{len(flagged)} attention {noun} bias under {contrast} ({names}); at most {at_most:g} allowed.",
         )
     if "causal" not in config.probes:
         why = f"No causal effects were measured under {contrast}, so no head could be flagged or cleared."
         return Verdict.INCONCLUSIVE, estimate, why
     hidden = [head for head in heads if not head.flagged and _could_hide(head, config)]
-    room = int(check.at_most) - len(flagged)
+    room = int(at_most) - len(flagged)
     if len(hidden) > room:
         worst = max(_largest_hidden(head, config) for head in hidden)
         return (
@@ -97,16 +93,17 @@ def _largest_hidden(head: HeadFinding, config: RunConfig) -> float:
     return 1.0 if undecided or not bounds else max(bounds)
 
 
-def size_outcome(check: Check, finding: Finding) -> Outcome:
+def size_outcome(check: Check, at_most: float, finding: Finding) -> Outcome:
     """Whether the interval of an effect lies beyond ±at_most, within, or straddles it.
 
     Args:
-        check: the threshold, in the measure's own unit.
+        check: what is looked at.
+        at_most: the threshold, in the measure's own unit.
         finding: the estimate with its interval.
     """
     estimate = Estimate(**finding.model_dump(include=set(Estimate.model_fields)))
-    contrast, unit = "/".join(finding.contrast or ("all texts",)), _UNITS.get(check.measure, "")
-    name = _NAMES.get(check.measure, check.measure)
+    contrast, unit = "/".join(finding.contrast or ("all texts",)), unit_of(check.measure)
+    name = name_of(check.measure)
     if finding.estimate is None or finding.ci_low is None or finding.ci_high is None:
         reason = finding.reason or "no interval"
         return Verdict.INCONCLUSIVE, estimate, f"Undecided: {name} under {contrast} is undefined ({reason})."
@@ -114,11 +111,26 @@ def size_outcome(check: Check, finding: Finding) -> Outcome:
     least = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
     most = max(abs(low), abs(high))
     told = f"{name} under {contrast} is {finding.estimate:+.3f}{unit} [{low:+.3f}, {high:+.3f}]"
-    if least > check.at_most:
-        return Verdict.FAIL, estimate, f"{told}: beyond ±{check.at_most:g}."
-    if most < check.at_most:
-        return Verdict.PASS, estimate, f"{told}: within ±{check.at_most:g}."
-    return Verdict.INCONCLUSIVE, estimate, f"{told}: the interval straddles ±{check.at_most:g}."
+    if least > at_most:
+        return Verdict.FAIL, estimate, f"{told}: beyond ±{at_most:g}."
+    if most < at_most:
+        return Verdict.PASS, estimate, f"{told}: within ±{at_most:g}."
+    return Verdict.INCONCLUSIVE, estimate, f"{told}: the interval straddles ±{at_most:g}."
+
+
+def undecided(reason: str) -> Outcome:
+    """Nothing to compare, and why."""
+    return Verdict.INCONCLUSIVE, Estimate(reason=reason), f"Undecided: {reason}."
+
+
+def name_of(measure: str) -> str:
+    """How a measure is called in a sentence."""
+    return _NAMES.get(measure, measure)
+
+
+def unit_of(measure: str) -> str:
+    """What to write after a value of the measure: `` nats``, or nothing."""
+    return _UNITS.get(measure, "")
 
 
 _NAMES = {

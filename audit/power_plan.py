@@ -91,7 +91,7 @@ def power_needs(
         heads: its ``heads.parquet``.
         config: the checks, q, power and largest_hidden_bias.
     Returns:
-        One need per check × suite × contrast of treatments.
+        One need per check with ``at_most`` × suite × contrast of treatments.
     """
     places = list(_places(planned, tables["pairs"]))
     table = head_table(heads)
@@ -99,13 +99,14 @@ def power_needs(
     tests = sum(int((~np.isnan(values).all(axis=0)).sum()) for *_, values in biases)
     return [
         need
-        for check in config.checks
+        for check, limit in ((each, each.at_most) for each in config.checks)
+        if limit is not None
         for place in places
         if check.suite in (None, place.suite) and check.contrast in (None, place.contrast)
         for need in (
             _heads_needs(check, place, [(row, v) for own, row, v in biases if own is place], tests, config)
             if check.measure == "flagged_heads"
-            else [_size_need(check, place, tables, config)]
+            else [_size_need(check, limit, place, tables, config)]
         )
     ]
 
@@ -152,9 +153,11 @@ def _heads_needs(
         yield _need(check, place, label, threshold, alpha, each, config)
 
 
-def _size_need(check: Check, place: _Place, tables: Mapping[str, pd.DataFrame], config: RunConfig) -> Need:
+def _size_need(
+    check: Check, at_most: float, place: _Place, tables: Mapping[str, pd.DataFrame], config: RunConfig
+) -> Need:
     pairs = tables["pairs"].iloc[place.units.pairs]
-    threshold = check.at_most
+    threshold = at_most
     match check.measure:
         case "total_effect":
             values = total_effect(*both_arms(pairs, tables["outputs"], "completion_log_odds"))
@@ -163,7 +166,7 @@ def _size_need(check: Check, place: _Place, tables: Mapping[str, pd.DataFrame], 
             likelihood = np.subtract(*both_arms(pairs, tables["outputs"], "log_likelihood"))
             towards = likelihood if np.isnan(effect).all() else effect
             values = np.where(np.isnan(towards), np.nan, (towards > 0) - 0.5)
-            threshold = abs(check.at_most - 0.5)
+            threshold = abs(at_most - 0.5)
         case _:
             return Need(
                 check.id, place.suite, place.contrast, check.measure, threshold, _ALPHA, reason=_NOT_TESTED

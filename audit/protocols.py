@@ -12,6 +12,7 @@ from audit.pairs import Pair, Span
 from audit.planting import Place, Planting
 from audit.records import AblationRecord, Array, DetailRecord, Record, SurveyRecord
 from audit.results import Audit, Label, ModelInfo, SelfTestStep
+from audit.results.comparison import Comparison
 from audit.suite import Suite
 
 
@@ -161,6 +162,24 @@ class SignedReport(Protocol):
 
     def sign(self, folder: Path, audit: Audit, key: Path) -> list[Path]:
         """Write the format, signed with a private key, and return the files written; raises InputError."""
+
+
+class ComparisonReport(Protocol):
+    """A renderer of comparisons (entry points ``evenhand.comparisons``)."""
+
+    name: str
+
+    def render(self, folder: Path, comparison: Comparison) -> list[Path]:
+        """Write the format into the folder and return the files written."""
+
+
+class RunFigure(Protocol):
+    """A figure of a finished run (entry points ``evenhand.figures``)."""
+
+    name: str
+
+    def draw(self, audit: Audit) -> Any:
+        """Draw it with plotly; raises InputError where the run has nothing to draw."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from audit.errors import InputError
 
 if TYPE_CHECKING:
-    from audit.protocols import Backend, InterventionProbe, ModelProbe, Planter, Probe, Report
+    from audit.protocols import (
+        Backend,
+        ComparisonReport,
+        InterventionProbe,
+        ModelProbe,
+        Planter,
+        Probe,
+        Report,
+        RunFigure,
+    )
 
 Part = TypeVar("Part")
 
@@ -98,6 +107,8 @@ PROBES: Door[Probe | ModelProbe | InterventionProbe] = Door(
     "probe", "evenhand.probes", "Probe", ("ModelProbe", "InterventionProbe")
 )
 REPORTS: Door[Report] = Door("report", "evenhand.reports", "Report")
+COMPARISONS: Door[ComparisonReport] = Door("format", "evenhand.comparisons", "ComparisonReport")
+FIGURES: Door[RunFigure] = Door("figure", "evenhand.figures", "RunFigure")
 BACKENDS: Door[Backend] = Door("backend", "evenhand.backends", "Backend")
 PLANTERS: Door[Planter] = Door("planter", "evenhand.planters", "Planter")
 

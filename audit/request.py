@@ -29,6 +29,7 @@ class Request:
         workers: processes that measure, each with the model in its own memory; they share the threads.
         engine: who runs them: this machine, or Ray.
         shard: the share of the pairs to measure; None for all.
+        baseline: the folder of a finished run that checks of changes measure from.
     """
 
     suites: tuple[LoadedSuite, ...]
@@ -42,3 +43,4 @@ class Request:
     workers: int = 1
     engine: Engine = "local"
     shard: Shard | None = None
+    baseline: Path | None = None

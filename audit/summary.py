@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.held_out import told
-from audit.limits import DECIDED_AGAIN, SHARD
+from audit.limits import BASELINE, DECIDED_AGAIN, SHARD
 from audit.results import Audit, CheckResult, HeadFinding, ModelInfo, Verdict
 from audit.store import RunFolder
 
@@ -33,7 +33,7 @@ def print_summary(done: RunFolder) -> None:
     console.print(audit.gate.why)
     console.print()
     for limit in audit.limits:
-        if limit.id in (DECIDED_AGAIN, SHARD):
+        if limit.id in (DECIDED_AGAIN, SHARD, BASELINE):
             console.print(limit.text, style="yellow")
             console.print()
     if audit.gate.checks:
@@ -74,7 +74,7 @@ def _checks(checks: tuple[CheckResult, ...]) -> Table:
     for check in checks:
         found = check.estimate
         interval = "" if found.ci_low is None else f"[{found.ci_low:+.3f}, {found.ci_high:+.3f}]"
-        count = check.measure == "flagged_heads"
+        count, changed = check.measure == "flagged_heads", check.kind == "change"
         value = (
             "–" if found.estimate is None else f"{found.estimate:.0f}" if count else f"{found.estimate:+.3f}"
         )
@@ -86,7 +86,7 @@ def _checks(checks: tuple[CheckResult, ...]) -> Table:
         contrast = "/".join(check.contrast or ("any",))
         table.add_row(
             *((check.suite,) if suites else ()),
-            check.id,
+            f"{check.id}, change" if changed else check.id,
             contrast,
             value,
             interval,
@@ -192,6 +192,7 @@ def summary_json(done: RunFolder) -> str:
             "checks": [
                 {
                     "id": c.id,
+                    "kind": c.kind,
                     "suite": c.suite,
                     "contrast": c.contrast,
                     "verdict": c.verdict,

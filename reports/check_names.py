@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.results import CheckResult
-from reports.visible import visible
+from audit.results.visible import visible
 
 
 def check_name(result: CheckResult) -> str:

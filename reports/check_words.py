@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from audit.results import Audit, CheckResult, Verdict, WaiverInfo
+from audit.results.visible import in_line
 from reports.numbers import confidence, defined, has_interval
-from reports.visible import in_line
 from reports.wording import measure_of, quantity
 
 #: Name of what the gate decided beside its checks: an incomplete run, or one without checks.

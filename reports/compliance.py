@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from audit.durable import digest_of, write_whole
 from audit.results import Audit, CheckResult, Estimate
+from audit.results.visible import in_line
 from audit.store import MANIFEST
 from reports import model_line, numbers, wording
 from reports.check_words import accepted, limit, sentence, title, worst_first
@@ -21,7 +22,6 @@ from reports.html import flatten, model_text
 from reports.pdf import has_weasyprint, write_pdf
 from reports.requirements import Framework, Row, crossed, gaps_of, read_mapping, rows_of
 from reports.slices import Flagged, Slice, flagged_heads, slices
-from reports.visible import in_line
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 #: Settings of the config that say how heads are flagged, with their names for people.

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from audit.errors import StoreError
+from audit.results.visible import in_line
 from reports.byte_budget import LEAST
 from reports.issues import Issue, Level
-from reports.visible import in_line
 
 #: Bytes of a step's summary, all that was written before included.
 STEP_SUMMARY: Final = 1_048_576

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from audit.held_out import told
 from audit.results import Audit, CheckResult, Verdict
+from audit.results.visible import visible
 from reports import model_line, numbers, wording
 from reports.coverage_rows import UndefinedRow, undefined_rows
 from reports.embedding_rows import EmbeddingGroup, embedding_groups
@@ -25,7 +26,6 @@ from reports.output_rows import OutputGroup, output_groups
 from reports.pair_cards import PairCard, pair_cards
 from reports.pair_choice import Choice, choose_pairs
 from reports.total_effects import Share, shares, total_effects
-from reports.visible import visible
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -101,7 +101,7 @@ def render_page(run: FinishedRun) -> str:
         tuple(flatten(run.audit.environment)),
         tuple(flatten(run.audit.config)),
     )
-    environment = _environment()
+    environment = page_environment()
     style = environment.get_template("report.css.j2").render()
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     return environment.get_template("report.html.j2").render(
@@ -113,9 +113,9 @@ def render_page(run: FinishedRun) -> str:
         loaded_from=model_line.loaded_from(run.audit.model),
         precision=model_line.precision(run.audit.model),
         style=Markup(style),
-        style_hash=_digest(style),
+        style_hash=digest(style),
         script=Markup(script),
-        script_hash=_digest(script),
+        script_hash=digest(script),
     )
 
 
@@ -152,13 +152,13 @@ def _mildness(result: CheckResult) -> int:
     return -list(Verdict).index(result.verdict)
 
 
-def _digest(code: str) -> str:
+def digest(code: str) -> str:
     """The hash by which the page's security policy lets its own code, and nothing else, run."""
     return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
 
 
 def _check(result: CheckResult) -> CheckView:
-    two_sided = result.measure == "total_effect"
+    two_sided = result.measure == "total_effect" and result.kind == "limit"
     also = [0.0, result.at_most, *([-result.at_most] if two_sided else [])]
     info = interval_info(
         result.estimate, axis_of([result.estimate], also=also), result.at_most, two_sided=two_sided
@@ -166,7 +166,8 @@ def _check(result: CheckResult) -> CheckView:
     return CheckView(result, interval_svg(info, 260))
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates and filters of pages: everything is escaped, and what a model wrote is shut in."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

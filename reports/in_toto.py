@@ -15,10 +15,10 @@ from audit.dsse import private_key, sign
 from audit.durable import digest_of, write_whole
 from audit.renders import known_renders
 from audit.results import Audit, Verdict
+from audit.results.visible import visible
 from audit.store import AUDIT, MANIFEST
 from reports.check_names import check_name
 from reports.check_words import WHOLE_RUN, beside_checks
-from reports.visible import visible
 
 PREDICATE: Final = "https://in-toto.io/attestation/test-result/v0.1"
 RESULTS: Final[dict[Verdict, str]] = {

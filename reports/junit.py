@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 
 from audit.durable import write_whole
 from audit.results import Audit, CheckResult, Verdict
+from audit.results.visible import in_line
 from reports.check_words import ANY_SUITE, WHOLE_RUN, accepted, beside_checks, figures, sentence
 from reports.places import Places
-from reports.visible import in_line
 from reports.wording import ADVICE
 
 #: Verdict → the element that tells it, and its type; as in pytest, what cannot be decided fails.

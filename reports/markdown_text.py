@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from reports.visible import LINE, in_line
+from audit.results.visible import LINE, in_line
 
 #: Signs that make emphasis, code, links, tables, mathematics or strikes; the backslash undoes them.
 _MARKUP: Final = re.compile(r"[\\`*_\[\]|~#$]")

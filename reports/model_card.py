@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from audit.durable import write_whole
 from audit.results import Audit
+from audit.results.visible import in_line, visible
 from reports.card_text import card_text
 from reports.numbers import defined
 from reports.slices import Slice, flagged_heads, slices
-from reports.visible import in_line, visible
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, EvalResultEntry

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from audit.errors import InputError
 from audit.results import Audit, CheckResult, SuiteInfo
+from audit.results.visible import in_line
 from audit.store import AUDIT
 from audit.yaml_lines import read_document
-from reports.visible import in_line
 
 #: Folders in which a repository keeps its configs; the root is the first.
 _CONFIG_FOLDERS: Final = ("", "configs", "config", ".evenhand", ".github")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reports.visible import visible
+from audit.results.visible import visible
 
 
 def plain_json(content: Any) -> bytes:

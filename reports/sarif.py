@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from audit.durable import write_whole
 from audit.results import Audit, ExitCode, Verdict
+from audit.results.visible import in_line
 from reports.issues import Issue, issues_of
 from reports.sarif_rules import rule
-from reports.visible import in_line
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 #: What code scanning takes: results shown of one run, and bytes of the file once it is packed with gzip.

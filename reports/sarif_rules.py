@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from audit.results import Verdict
+from audit.results.visible import in_line
 from reports.check_words import WHOLE_RUN
 from reports.issues import CHECK, FLAGGED_HEAD, LEVELS, STRONG_PAIR
-from reports.visible import in_line
 from reports.wording import ADVICE, LABELS, LEADS, measure_of
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from audit.results import Audit, Finding
+from audit.results.visible import visible
 from reports.numbers import sample_size
-from reports.visible import visible
 from reports.wording import Measure, block_of
 
 

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 
 from audit.durable import write_whole
 from audit.results import Audit, CheckResult, Estimate, Finding, HeadFinding
+from audit.results.visible import visible
 from reports.folder import FinishedRun, read_folder
 from reports.numbers import defined
 from reports.pair_cards import anchor
 from reports.total_effects import total_effects
-from reports.visible import visible
 
 Row = Sequence[object]
 #: What a spreadsheet takes for the beginning of a formula, also in its wide form.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+from audit.results.visible import in_line
 from reports.folder import FinishedRun
 from reports.numbers import defined, number
 from reports.pair_cards import anchor
 from reports.pair_choice import choose_pairs
 from reports.total_effects import total_effects
-from reports.visible import in_line
 from reports.word_diff import merge
 
 #: Characters of a prompt that a line about a pair shows.

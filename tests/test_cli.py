@@ -20,9 +20,12 @@ COMMANDS = (
     "report",
     "doctor",
     "merge",
+    "compare",
+    "figure",
     "lint",
     "schema",
     "list",
+    "waivers",
     "import",
     "selfcheck",
     "power",
@@ -126,7 +129,7 @@ def test_list_names_what_is_installed(capsys: Captured) -> None:
     code, out, err = ended(capsys, "list")
     listed = {line.split()[0]: line[10:].split(", ") for line in out.splitlines()}
     assert (code, err) == (0, "")
-    assert list(listed) == ["suites", "presets", "probes", "reports", "backends"]
+    assert list(listed) == ["suites", "presets", "probes", "reports", "figures", "backends"]
     assert listed["suites"] == [*built_in("suites")]
     assert {"ci", "quick", "release"} <= {*listed["presets"]}
     assert {"attention", "causal", "generation", "likelihood"} <= {*listed["probes"]}

@@ -81,6 +81,15 @@ def test_the_config_shown_loads(tmp_path: Path) -> None:
     assert config.waivers[0].check == "effect"
 
 
+def test_the_checks_of_changes_shown_load(tmp_path: Path) -> None:
+    (tmp_path / "changes.yaml").write_text(yaml_block("checks:"), encoding="utf-8")
+    config = load_config(tmp_path / "changes.yaml")[0]
+    assert [(check.measure, check.at_most, check.worse_by_at_most) for check in config.checks] == [
+        ("total_effect", None, 0.05),
+        ("flagged_heads", None, 0.0),
+    ]
+
+
 def test_the_tests_of_embeddings_shown_load(tmp_path: Path) -> None:
     head = "suite: words\nversion: 1\naxis: gender\ntask: embedding\n"
     head += "lists: {job: [{name: nurse, female_share: 88}]}\n"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from audit.cli import evidence, importing, inspection, merging, proving, running
+from audit.cli import comparing, evidence, importing, inspection, merging, proving, running
 from audit.errors import EvenhandError
 
 _BAD_INPUT, _ERROR = 2, 4
@@ -25,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (running, merging, inspection, importing, proving, evidence):
+for module in (running, merging, comparing, inspection, importing, proving, evidence):
     module.register(app)
 
 

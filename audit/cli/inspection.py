@@ -1,4 +1,4 @@
-"""Commands that look at suites and at what is installed: lint, schema, list."""
+"""Commands that look at suites, configs and what is installed: lint, schema, list, waivers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command()(lint)
     app.command()(schema)
     app.command("list")(list_parts)
+    app.command()(waivers)
 
 
 def lint(
@@ -57,16 +58,47 @@ def schema(
 
 
 def list_parts() -> None:
-    """List the built-in suites and presets, and the probes, reports and backends that are installed."""
+    """List the built-in suites and presets, and the probes, reports, figures and backends that are installed."""
     from audit.loader import built_in
-    from audit.registry import BACKENDS, PROBES, REPORTS
+    from audit.registry import BACKENDS, FIGURES, PROBES, REPORTS
 
     parts = {
         "suites": built_in("suites"),
         "presets": built_in("configs"),
         "probes": PROBES.names(),
         "reports": REPORTS.names(),
+        "figures": FIGURES.names(),
         "backends": BACKENDS.names(),
     }
     for kind, names in parts.items():
         print(f"{kind:<9} {', '.join(names)}")
+
+
+def waivers(
+    configs: Annotated[
+        list[str] | None, typer.Argument(help="Configs: files or presets; the built-in presets if none.")
+    ] = None,
+) -> None:
+    """List the waivers of configs, soonest to expire first, and mark those that end within 30 days."""
+    import datetime as dt
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from audit.loader import built_in
+    from audit.waivers import list_waivers
+
+    found = list_waivers(configs or built_in("configs"), dt.datetime.now(dt.UTC).date())
+    if not found:
+        print("no waivers")
+        return
+    styles = {"expired": "bold red3", "about to expire": "gold3", "not yet valid": "dim"}
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("waiver", "accepts", "last day", "", "owner", "config"):
+        table.add_column(title, overflow="fold")
+    for one in found:
+        waiver, style = one.waiver, styles.get(one.state, "")
+        cells = (waiver.id, one.scope, str(waiver.expires), one.told, waiver.owner, one.config)
+        table.add_row(*(Text(cell, style=style if cell == one.told else "") for cell in cells))
+    Console(highlight=False).print(table)

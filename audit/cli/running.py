@@ -25,6 +25,9 @@ Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda:0 or auto.")
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Accept weights that can run code when loaded.")
 ]
+Baseline = Annotated[
+    Path | None, typer.Option(help="A finished run that checks with worse_by_at_most measure from.")
+]
 Resume = Annotated[
     bool,
     typer.Option("--resume/--no-resume", help="Use what the run folder's records hold, or measure all anew."),
@@ -54,6 +57,7 @@ def run(
     workers: Annotated[int, typer.Option(help="Processes that measure, each with its own model.")] = 1,
     engine: Annotated[str, typer.Option(help="Who runs the workers: local or ray.")] = "local",
     shard: Annotated[str | None, typer.Option(metavar="I/N", help=SHARD_HELP)] = None,
+    baseline: Baseline = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> int:
@@ -79,6 +83,7 @@ def run(
         "engine": engine,
         "allow_pickle": allow_pickle,
         "resume": resume,
+        "baseline": baseline,
     }
     request = _request(suites, model, _changed(config, changes), out, shard, how)
     return tell(run_audit(request, Watcher(quiet or as_json)), quiet, as_json)
@@ -121,13 +126,15 @@ def _default_out(suite: Path, shard: Shard | None) -> Path:
 def gate(
     folder: Annotated[Path, typer.Argument(help="A finished run.")],
     config: Annotated[str | None, typer.Option(help="Other thresholds: a preset's name or a file.")] = None,
+    baseline: Baseline = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> int:
     """Decide again from a finished run, without the model. The exit code is the verdict."""
     from audit.api import gate_again
 
-    return tell(gate_again(folder, None if config is None else _changed(config, {})), quiet, as_json)
+    chosen = None if config is None else _changed(config, {})
+    return tell(gate_again(folder, chosen, baseline), quiet, as_json)
 
 
 def report(

@@ -6,16 +6,17 @@ private name, so that no generic name enters a user's process.
 
 from __future__ import annotations
 
-from typing import Any
-
+from .audit import SCHEMA_VERSION, Audit, Limit
 from .base import ExitCode, Result, Verdict
 from .coverage import Coverage, Reason, Shard, Surveyed
-from .decision import CheckResult, Gate, WaiverInfo
+from .decision import AgainstBaseline, CheckResult, Gate, WaiverInfo
 from .findings import Estimate, Finding, HeadFinding, HeldOut, Label
+from .loaded import LoadedAudit
 from .provenance import ModelInfo, SelfTestStep, SuiteInfo
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AgainstBaseline",
     "Audit",
     "CheckResult",
     "Coverage",
@@ -27,6 +28,7 @@ __all__ = [
     "HeldOut",
     "Label",
     "Limit",
+    "LoadedAudit",
     "ModelInfo",
     "Reason",
     "Result",
@@ -37,30 +39,3 @@ __all__ = [
     "Verdict",
     "WaiverInfo",
 ]
-
-SCHEMA_VERSION = "1.0"
-
-
-class Limit(Result):
-    """One thing that the audit cannot tell."""
-
-    id: str
-    text: str
-
-
-class Audit(Result):
-    """``audit.json``, whole: the single canonical result."""
-
-    schema_version: str = SCHEMA_VERSION
-    verdict: Verdict
-    model: ModelInfo
-    suites: tuple[SuiteInfo, ...]
-    config: dict[str, Any]
-    environment: dict[str, Any]
-    coverage: Coverage
-    findings: tuple[Finding, ...]
-    heads: tuple[HeadFinding, ...]
-    held_out: tuple[HeldOut, ...] = ()
-    gate: Gate
-    waivers: tuple[WaiverInfo, ...] = ()
-    limits: tuple[Limit, ...] = ()

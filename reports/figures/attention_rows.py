@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
+from audit.results.visible import visible
 from reports.figures.svg import ARM_A, ARM_B, INK, LINE, MUTED, element, picture
 from reports.folder import Detail
 from reports.numbers import number
-from reports.visible import visible
 
 ROW: Final = 30
 TOP: Final = 26

@@ -12,11 +12,11 @@ import pytest
 from audit.cli import main
 from audit.errors import InputError
 from audit.results import Audit
+from audit.results.visible import visible
 from audit.store import write_audit
 from reports.compliance import ComplianceReport, pack_of, render_pack
 from reports.pdf import PdfReport, load_weasyprint, write_pdf
 from reports.requirements import PARTS, gaps_of, read_mapping, rows_of
-from reports.visible import visible
 from tests import needs
 from tests.reports.sample_audit import empty_audit
 from tests.reports.test_evidence_formats import CASES, write_case

@@ -16,12 +16,12 @@ from markdown_it import MarkdownIt
 
 from audit.dsse import key_id, public_key
 from audit.results import Audit, HeadFinding, Verdict
+from audit.results.visible import in_line, visible
 from audit.store import write_audit, write_json
 from reports.cyclonedx import CycloneDxReport
 from reports.in_toto import InTotoReport
 from reports.model_card import ModelCardReport, eval_results
 from reports.slices import flagged_heads
-from reports.visible import in_line, visible
 from tests.evidence import write_keys
 from tests.reports.edge_runs import EDGES, HOSTILE, poison, small_heads, write_edge
 from tests.reports.sample_audit import audit_of, empty_audit

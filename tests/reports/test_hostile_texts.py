@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from audit.results import Audit, Verdict
+from audit.results.visible import in_line, visible
 from reports.github import announce
 from reports.gitlab import GitlabReport
 from reports.issues import issues_of
@@ -21,7 +22,6 @@ from reports.junit import JunitReport
 from reports.markdown import MarkdownReport
 from reports.sarif import SarifReport
 from reports.spreadsheet import CsvReport
-from reports.visible import in_line, visible
 from tests.reports.edge_runs import (
     HOSTILE,
     check_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.visible import visible
+from audit.results.visible import visible
 from reports.word_diff import Swap, compare_words, merge
 
 TEXTS = st.text(alphabet="ab .\n'é", max_size=30)
