@@ -16,6 +16,7 @@ import pyarrow
 import pyarrow.parquet
 
 from audit.errors import StoreError
+from audit.kept_attention import KeptStream, streams_of
 from audit.results import Audit
 from audit.store import DETAIL, MANIFEST, TABLES
 from reports.numbers import defined
@@ -59,6 +60,8 @@ class Detail:
         queries: for each kept row ``(index into words_a, index into words_b)``.
         weights_a, weights_b: ``[layers, heads, queries, words]``; rows sum to 1.
         matches: aligned word indices ``(a, b)``.
+        streams: all streams token by token; empty with ``why_no_whole``.
+        why_no_whole: why they were not kept.
     """
 
     pair_id: str
@@ -69,6 +72,8 @@ class Detail:
     weights_a: npt.NDArray[np.float32]
     weights_b: npt.NDArray[np.float32]
     matches: tuple[tuple[int, int], ...]
+    streams: tuple[KeptStream, ...] = ()
+    why_no_whole: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,7 @@ def read_detail(path: Path) -> Detail:
                 file["weights_a"].astype(np.float32),
                 file["weights_b"].astype(np.float32),
                 _index_pairs(file["matches"]),
+                *streams_of(file),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path}: cannot be read as kept attention ({error})") from error
