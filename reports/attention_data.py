@@ -10,7 +10,6 @@ import numpy as np
 
 from audit.kept_attention import KeptStream, KeptText, TokenLine
 from audit.results import HeadFinding
-from reports.folder import Detail
 from reports.packed_attention import is_causal, pack_vectors, pack_weights
 from reports.shown_heads import NamedHead, shown_heads
 from reports.visible import visible
@@ -32,17 +31,17 @@ class AttentionData(NamedTuple):
 
 
 def attention_data(
-    detail: Detail, arms: tuple[str, str], findings: Sequence[HeadFinding], extent: Extent
+    kept: Sequence[KeptStream], arms: tuple[str, str], findings: Sequence[HeadFinding], extent: Extent
 ) -> AttentionData:
     """Pack the streams of a pair.
 
     Args:
-        detail: kept with whole matrices.
+        kept: the streams.
         arms: of the pair.
         findings: heads of the pair's suite and contrast.
         extent: of which heads.
     """
-    streams = [_stream(kept, shown_heads(kept, findings), extent) for kept in detail.streams]
+    streams = [_stream(each, shown_heads(each, findings), extent) for each in kept]
     content = {"arms": [visible(arm) for arm in arms], "streams": streams}
     return AttentionData(content, len(json.dumps(content, ensure_ascii=False).encode(errors="replace")))
 

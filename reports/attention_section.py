@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
+from audit.kept_attention import KeptStream
 from audit.results import HeadFinding
-from reports.attention_data import AttentionData, attention_data
+from reports.attention_data import AttentionData, Extent, attention_data
 from reports.figures.head_lines import head_lines_info, head_lines_svg
-from reports.folder import Detail, FinishedRun
+from reports.folder import FinishedRun
 from reports.pair_cards import PairCard
 from reports.shown_heads import shown_heads
 
@@ -75,59 +76,65 @@ def attention_section(
 ) -> AttentionSection:
     """Choose what the page holds of each pair: all heads of the first pairs, then those that are named.
 
+    One pair's matrices are in memory at a time.
+
     Args:
         run: the run folder.
         cards: the pairs of the page, in their order.
         most_bytes: what the data may weigh.
     """
-    kept = [(card, detail) for card in cards if (detail := run.details.get(card.pair.pair_id))]
-    whole = [(card, detail) for card, detail in kept if detail.streams]
-    left_out = [
-        LeftOut(card, detail.why_no_whole or "nothing was kept")
-        for card, detail in kept
-        if not detail.streams
+    small: list[tuple[PairCard, AttentionData]] = []
+    left_out: list[LeftOut] = []
+    left = most_bytes
+    for card in cards:
+        if card.pair.pair_id not in run.details:
+            continue
+        streams, why_none = run.streams_of(card.pair.pair_id)
+        least = _data(run, card, streams, "named") if streams else None
+        if least is None or least.size > left:
+            reason = f"the page would weigh more than {most_bytes / 1e6:.1f} MB"
+            left_out.append(
+                LeftOut(card, reason if streams else why_none or "the probe that read it keeps none")
+            )
+            continue
+        small.append((card, least))
+        left -= least.size
+    complete = _complete(run, small, left)
+    pairs = [
+        ShownPair(card, complete.get(card.anchor, least).content, card.anchor in complete)
+        for card, least in small
     ]
-    small = [_data(card, detail, run.audit.heads, "named") for card, detail in whole]
-    fitting = _fitting([each.size for each in small], most_bytes)
-    left_out += [
-        LeftOut(card, f"the page would weigh more than {most_bytes / 1e6:.1f} MB")
-        for card, _ in whole[fitting:]
-    ]
-    left = most_bytes - sum(each.size for each in small[:fitting])
-    pairs = []
-    for (card, detail), least in zip(whole[:fitting], small, strict=False):
-        full = _data(card, detail, run.audit.heads, "all")
-        complete = full.size - least.size <= left
-        left -= full.size - least.size if complete else 0
-        pairs.append(ShownPair(card, (full if complete else least).content, complete))
-    head, pictures = _pictures(*whole[0], run.audit.heads) if pairs else ("", ())
+    head, pictures = _pictures(run, pairs[0].card) if pairs else ("", ())
     return AttentionSection(tuple(pairs), tuple(left_out), head, pictures)
 
 
-def _fitting(sizes: Iterable[int], most: int) -> int:
-    """How many of the first sizes fit together."""
-    count = 0
-    for size in sizes:
-        most -= size
-        if most < 0:
+def _complete(
+    run: FinishedRun, small: Sequence[tuple[PairCard, AttentionData]], left: int
+) -> dict[str, AttentionData]:
+    """By anchor all heads of the first pairs, as long as there is room for the difference."""
+    found = {}
+    for card, least in small:
+        full = _data(run, card, run.streams_of(card.pair.pair_id)[0], "all")
+        left -= full.size - least.size
+        if left < 0:
             break
-        count += 1
-    return count
+        found[card.anchor] = full
+    return found
 
 
-def _data(card: PairCard, detail: Detail, findings: Iterable[HeadFinding], extent: Any) -> AttentionData:
-    return attention_data(detail, (card.pair.arm_a, card.pair.arm_b), _mine(card, findings), extent)
+def _data(run: FinishedRun, card: PairCard, streams: Sequence[KeptStream], extent: Extent) -> AttentionData:
+    return attention_data(streams, (card.pair.arm_a, card.pair.arm_b), _mine(run, card), extent)
 
 
-def _mine(card: PairCard, findings: Iterable[HeadFinding]) -> list[HeadFinding]:
+def _mine(run: FinishedRun, card: PairCard) -> list[HeadFinding]:
     pair = card.pair
-    return [f for f in findings if (f.suite, f.contrast) == (pair.suite, (pair.arm_a, pair.arm_b))]
+    contrast = pair.arm_a, pair.arm_b
+    return [f for f in run.audit.heads if (f.suite, f.contrast) == (pair.suite, contrast)]
 
 
-def _pictures(
-    card: PairCard, detail: Detail, findings: Iterable[HeadFinding]
-) -> tuple[str, tuple[Markup, ...]]:
-    named = shown_heads(detail.streams[0], _mine(card, findings))[0]
-    info = head_lines_info(detail, named.layer, named.head)
+def _pictures(run: FinishedRun, card: PairCard) -> tuple[str, tuple[Markup, ...]]:
+    (kept, *_), _ = run.streams_of(card.pair.pair_id)
+    named = shown_heads(kept, _mine(run, card))[0]
+    info = head_lines_info(run.details[card.pair.pair_id], named.layer, named.head)
     arms = str(card.pair.arm_a), str(card.pair.arm_b)
     return f"{named.layer}-{named.head} ({named.label})", head_lines_svg(info, arms)

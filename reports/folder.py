@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,8 +61,6 @@ class Detail:
         queries: for each kept row ``(index into words_a, index into words_b)``.
         weights_a, weights_b: ``[layers, heads, queries, words]``; rows sum to 1.
         matches: aligned word indices ``(a, b)``.
-        streams: all streams token by token; empty with ``why_no_whole``.
-        why_no_whole: why they were not kept.
     """
 
     pair_id: str
@@ -72,8 +71,6 @@ class Detail:
     weights_a: npt.NDArray[np.float32]
     weights_b: npt.NDArray[np.float32]
     matches: tuple[tuple[int, int], ...]
-    streams: tuple[KeptStream, ...] = ()
-    why_no_whole: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +97,16 @@ class FinishedRun:
     def lacks(self, table: str) -> bool:
         """Whether the folder lacks a table, which is not the same as a table without rows."""
         return f"{table}.parquet" in self.missing
+
+    def streams_of(self, pair_id: str) -> tuple[tuple[KeptStream, ...], str | None]:
+        """Read one pair's whole attention, or why there is none; of all pairs together it may fill the memory.
+
+        Raises:
+            StoreError: the file is damaged or incomplete.
+        """
+        path = self.path / DETAIL / f"{pair_id}.npz"
+        with _named(path), np.load(path, allow_pickle=False) as file:
+            return streams_of(file)
 
     def heads_of(self, pair_ids: Sequence[str]) -> pd.DataFrame:
         """Read the head measures of a few pairs; the whole table stays on the disk."""
@@ -148,19 +155,24 @@ def read_detail(path: Path) -> Detail:
     Raises:
         StoreError: the file is damaged or incomplete.
     """
+    with _named(path), np.load(path, allow_pickle=False) as file:
+        return Detail(
+            path.stem,
+            str(file["stream"]),
+            tuple(map(str, file["words_a"])),
+            tuple(map(str, file["words_b"])),
+            _index_pairs(file["queries"]),
+            file["weights_a"].astype(np.float32),
+            file["weights_b"].astype(np.float32),
+            _index_pairs(file["matches"]),
+        )
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file of kept attention that cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return Detail(
-                path.stem,
-                str(file["stream"]),
-                tuple(map(str, file["words_a"])),
-                tuple(map(str, file["words_b"])),
-                _index_pairs(file["queries"]),
-                file["weights_a"].astype(np.float32),
-                file["weights_b"].astype(np.float32),
-                _index_pairs(file["matches"]),
-                *streams_of(file),
-            )
+        yield
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path}: cannot be read as kept attention ({error})") from error
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from audit import kept_attention
-from audit.kept_attention import KeptStream, KeptText
+from audit.kept_attention import KeptStream, KeptText, streams_of
 from audit.pairs import PRONOUN, Pair
 from audit.records import DetailRecord
 from audit.store import write_detail
@@ -19,7 +19,6 @@ from probes.attention import AttentionProbe
 from probes.load import load
 from probes.model import LoadedModel
 from probes.routing import reported_attention, stock
-from reports.folder import read_detail
 from tests.probes import family, tiny
 from tests.probes.families import FAMILIES
 from tests.probes.test_streams import pair as plain_pair
@@ -154,7 +153,9 @@ def test_what_is_written_is_read_back(model: LoadedModel, tmp_path: Path) -> Non
     one = replace(one, b=replace(one.b, text=text, swap=(span,), mentions={**one.b.mentions, PRONOUN: span}))
     record = AttentionProbe().detail(model, one, PLACES)
     write_detail(tmp_path, record)
-    (read,) = read_detail(tmp_path / "detail" / "p.npz").streams
+    with np.load(tmp_path / "detail" / "p.npz") as file:
+        (read,), why_none = streams_of(file)
+    assert why_none is None
     (kept,) = record.streams
     assert (read.heads, read.scales, read.query_matches) == (kept.heads, kept.scales, kept.query_matches)
     for there, here in ((read.a, kept.a), (read.b, kept.b)):

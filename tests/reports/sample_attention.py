@@ -30,7 +30,16 @@ def write_attention_run(folder: Path) -> Audit:
         detail = read_detail(folder / "detail" / f"{name}.npz")
         streams = made[name](detail, random) if name in made else ()
         write_detail(folder, record(detail, streams, None if streams else LONG))
+    for name in names[5:]:
+        make_old(folder / "detail" / f"{name}.npz")
     return audit
+
+
+def make_old(path: Path) -> None:
+    """Take from a file what runs did not keep before there were whole matrices."""
+    with np.load(path) as file:
+        old = {name: file[name] for name in file.files if not name.startswith(("whole", "why_no_whole"))}
+    np.savez_compressed(path, **old)
 
 
 def record(detail: Detail, streams: tuple[KeptStream, ...], why: str | None) -> DetailRecord:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from audit.errors import StoreError
 from audit.results import Audit
 from reports.attention_section import AttentionSection, attention_section
 from reports.figures.head_lines import head_lines_info, head_lines_svg
@@ -17,7 +20,7 @@ from reports.html import render_page
 from reports.pair_cards import PairCard, pair_cards
 from reports.pair_choice import choose_pairs
 from reports.total_effects import total_effects
-from tests.reports.sample_attention import LONG, write_attention_run
+from tests.reports.sample_attention import LONG, make_old, write_attention_run
 
 OLD = "this run was made before whole matrices were kept; run the audit again to see them"
 
@@ -71,17 +74,26 @@ def test_pairs_that_do_not_fit_at_all_say_so(run: FinishedRun, cards: tuple[Pair
     assert "the page would weigh more than 0.0 MB" in {each.reason for each in section.left_out}
 
 
-def test_without_whole_matrices_the_page_says_why(run: FinishedRun) -> None:
-    """Run folders of older versions still render."""
-    old = replace(
-        run,
-        details={name: replace(detail, streams=(), why_no_whole=OLD) for name, detail in run.details.items()},
-    )
-    page = render_page(old)
+def test_run_folders_without_whole_matrices_still_render(run: FinishedRun, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    for path in (tmp_path / "run" / "detail").glob("*.npz"):
+        make_old(path)
+    page = render_page(read_folder(tmp_path / "run", run.audit))
     assert f"12 pairs cannot be shown whole: {OLD}." in page
     assert 'class="explorer"' not in page
-    assert "data-explore" not in page.split("<script>")[0]
+    assert "data-explore=" not in page
     assert 'href="#attention"' in page
+
+
+def test_a_damaged_file_is_named(run: FinishedRun, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    path = tmp_path / "run" / "detail" / "seed-doctor-nurse.npz"
+    with np.load(path) as file:
+        np.savez_compressed(
+            path, **{name: file[name] for name in file.files if name != "whole.self.a.weights"}
+        )
+    with pytest.raises(StoreError, match=r"seed-doctor-nurse\.npz: cannot be read as kept attention"):
+        render_page(read_folder(tmp_path / "run", run.audit))
 
 
 def test_without_kept_attention_there_is_no_section(run: FinishedRun) -> None:

@@ -20,7 +20,7 @@
     get options() { return { merged: this.merged, part: this.part }; },
     named: (place) => state.stream.content.named.find(([layer, head]) => layer === place[0] && head === place[1])?.[2],
     colour: (place) => Math.max(0, state.offered.findIndex((head) => Attention.name(head) === Attention.name(place))) % COLOURS,
-    open: (place) => { state.heads = [place]; state.place = place; choose("lines"); one(".tabs [aria-selected=true]").focus(); },
+    open: (place) => { include(place); state.heads = [place]; state.place = place; choose("lines"); one(".tabs [aria-selected=true]").focus(); },
     draw: () => draw(),
     tell: (unit) => tell(unit),
     offered: [],
@@ -93,6 +93,12 @@
     draw();
   };
 
+  const include = (place) => {
+    if (state.offered.some((head) => Attention.name(head) === Attention.name(place))) return;
+    state.offered.push(place);
+    one(".chips").append(html("button", { type: "button", "data-place": Attention.name(place), tabindex: -1 }, html("span", { class: "key" }), Attention.name(place)));
+  };
+
   const offer = () => {
     const { named, vectors, layers, heads } = state.stream.content;
     const wanted = [...named.map(([layer, head]) => [layer, head]), ...(vectors?.heads ?? [])];
@@ -151,10 +157,7 @@
   });
   one(".add").addEventListener("click", () => {
     const place = [Number(one(".layer").value), Number(one(".head-number").value)];
-    if (!state.offered.some((head) => Attention.name(head) === Attention.name(place))) {
-      state.offered.push(place);
-      one(".chips").append(html("button", { type: "button", "data-place": Attention.name(place), tabindex: -1 }, html("span", { class: "key" }), Attention.name(place)));
-    }
+    include(place);
     if (!state.heads.some((head) => Attention.name(head) === Attention.name(place))) toggle(place);
   });
   one(".pair-choice").addEventListener("change", (event) => choosePair(Number(event.target.value)));
