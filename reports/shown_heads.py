@@ -33,13 +33,15 @@ def shown_heads(kept: KeptStream, findings: Sequence[HeadFinding]) -> tuple[Name
         At least one; without findings that whose aligned rows differ most in this very pair.
     """
     layers, heads = kept.a.weights.shape[:2]
-    there = [f for f in findings if f.stream == kept.stream and f.layer < layers and f.head < heads]
+    present = [layer for layer in range(layers) if not np.isnan(kept.a.weights[layer]).all()]
+    there = [f for f in findings if f.stream == kept.stream and f.layer in present and f.head < heads]
     ranked = by_importance(there)
     named = [f for f in ranked if f.label not in ("none", "unmeasured")] or ranked[:1]
     if named:
         return tuple(NamedHead(f.layer, f.head, f.label) for f in named[:MOST_NAMED])
-    layer, head = np.unravel_index(int(_moved(kept).argmax()), (layers, heads))
-    return (NamedHead(int(layer), int(head), "unmeasured"),)
+    moved = _moved(kept)[present]
+    row, head = np.unravel_index(int(moved.argmax()), moved.shape)
+    return (NamedHead(present[int(row)], int(head), "unmeasured"),)
 
 
 def _moved(kept: KeptStream) -> np.ndarray:

@@ -7,7 +7,7 @@
   const clip = (text, most) => (text.length <= most ? text : `${text.slice(0, most - 1)}\u2026`);
 
   const geometry = (panels, width) => {
-    const longest = Math.max(...panels.flatMap((panel) => [...panel.rows, ...panel.columns].map((unit) => unit.text.length)));
+    const longest = Math.max(1, ...panels.flatMap((panel) => [...panel.rows, ...panel.columns].map((unit) => unit.text.length)));
     const words = Math.min(longest * 7.4 + 10, width * 0.34);
     return { width, words, most: Math.max(4, Math.floor((words - 8) / 7.2)), left: words, right: width - words };
   };
@@ -117,7 +117,7 @@
       if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pin(unit); return; }
       move(event, figures.map((each) => each.svg));
     });
-    for (const each of figures) each.svg.querySelector(".word").setAttribute("tabindex", 0);
+    for (const each of figures) each.svg.querySelector(".word")?.setAttribute("tabindex", 0);
     state.pinned = state.pinned && sides[2][1][0][state.pinned.end === "q" ? "rows" : "columns"].some((unit) => unit.id === state.pinned.id) ? state.pinned : null;
     show(state.pinned);
     const note = html("p", { class: "note" },

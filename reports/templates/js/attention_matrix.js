@@ -24,9 +24,9 @@
 
   const draw = (side, panel, top, width, state) => {
     const { rows, columns } = panel;
-    const longest = Math.min(LABELS, Math.max(...[...rows, ...columns].map((unit) => unit.text.length)));
+    const longest = Math.min(LABELS, Math.max(1, ...[...rows, ...columns].map((unit) => unit.text.length)));
     const label = Math.min(longest * 6.4 + 8, width * 0.3);
-    const size = Math.max(3, Math.min(24, (width - label - 4) / columns.length));
+    const size = Math.max(3, Math.min(24, (width - label - 4) / Math.max(1, columns.length)));
     const head = label * 0.8 + 6;
     const every = Math.ceil(11 / size);
     const text = (unit, attributes) => svg("text", { class: "ink", "font-size": Math.min(12, size + 2), ...attributes }, clip(unit.text), svg("title", {}, unit.text));
