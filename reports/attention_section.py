@@ -12,6 +12,7 @@ from audit.results import HeadFinding
 from reports.attention_data import AttentionData, Extent, attention_data
 from reports.figures.head_lines import head_lines_info, head_lines_svg
 from reports.folder import FinishedRun
+from reports.packed_attention import is_causal
 from reports.pair_cards import PairCard
 from reports.shown_heads import shown_heads
 
@@ -48,12 +49,14 @@ class AttentionSection(NamedTuple):
         left_out: pairs that cannot.
         head: name of the drawn head, with its label.
         pictures: its lines in text a, text b, and their difference; empty without pairs.
+        skips_first: whether they leave out lines to the first word.
     """
 
     pairs: tuple[ShownPair, ...]
     left_out: tuple[LeftOut, ...]
     head: str
     pictures: tuple[Markup, ...]
+    skips_first: bool
 
     @property
     def shown(self) -> bool:
@@ -104,8 +107,8 @@ def attention_section(
         ShownPair(card, complete.get(card.anchor, least).content, card.anchor in complete)
         for card, least in small
     ]
-    head, pictures = _pictures(run, pairs[0].card) if pairs else ("", ())
-    return AttentionSection(tuple(pairs), tuple(left_out), head, pictures)
+    drawn = _pictures(run, pairs[0].card) if pairs else ("", (), False)
+    return AttentionSection(tuple(pairs), tuple(left_out), *drawn)
 
 
 def _complete(
@@ -132,9 +135,10 @@ def _mine(run: FinishedRun, card: PairCard) -> list[HeadFinding]:
     return [f for f in run.audit.heads if (f.suite, f.contrast) == (pair.suite, contrast)]
 
 
-def _pictures(run: FinishedRun, card: PairCard) -> tuple[str, tuple[Markup, ...]]:
+def _pictures(run: FinishedRun, card: PairCard) -> tuple[str, tuple[Markup, ...], bool]:
     (kept, *_), _ = run.streams_of(card.pair.pair_id)
     named = shown_heads(kept, _mine(run, card))[0]
-    info = head_lines_info(run.details[card.pair.pair_id], named.layer, named.head)
+    causal = is_causal(kept.a.weights, kept.b.weights)
+    info = head_lines_info(run.details[card.pair.pair_id], named.layer, named.head, skip_first=causal)
     arms = str(card.pair.arm_a), str(card.pair.arm_b)
-    return f"{named.layer}-{named.head} ({named.label})", head_lines_svg(info, arms)
+    return f"{named.layer}-{named.head} ({named.label})", head_lines_svg(info, arms), causal

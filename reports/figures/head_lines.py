@@ -58,13 +58,15 @@ class HeadLinesInfo(NamedTuple):
         return max(sizes, default=1.0)
 
 
-def head_lines_info(detail: Detail, layer: int, head: int) -> HeadLinesInfo:
-    """Collect one head's lines between words; those to the first word, where idle heads look, are left out.
+def head_lines_info(detail: Detail, layer: int, head: int, *, skip_first: bool = True) -> HeadLinesInfo:
+    """Collect one head's lines between words.
 
     Args:
         detail: the pair's kept attention.
         layer, head: which head.
+        skip_first: whether lines to the first word, where a decoder's idle heads look, are left out.
     """
+    first = int(skip_first)
     a, b = detail.weights_a[layer, head], detail.weights_b[layer, head]
     rows = [i for i, _ in detail.queries], [j for _, j in detail.queries]
     columns = [i for i, _ in detail.matches], [j for _, j in detail.matches]
@@ -74,9 +76,9 @@ def head_lines_info(detail: Detail, layer: int, head: int) -> HeadLinesInfo:
     return HeadLinesInfo(
         layer,
         head,
-        LinesInfo(tuple(words[0][i] for i in rows[0]), words[0], _lines(a)),
-        LinesInfo(tuple(words[1][j] for j in rows[1]), words[1], _lines(b)),
-        LinesInfo(looking, names, _lines(a[:, columns[0]] - b[:, columns[1]])),
+        LinesInfo(tuple(words[0][i] for i in rows[0]), words[0], _lines(a, first)),
+        LinesInfo(tuple(words[1][j] for j in rows[1]), words[1], _lines(b, first)),
+        LinesInfo(looking, names, _lines(a[:, columns[0]] - b[:, columns[1]], first)),
     )
 
 
@@ -99,11 +101,11 @@ def _both(a: str, b: str) -> str:
     return a if a == b else f"{a} / {b}"
 
 
-def _lines(weights: np.ndarray) -> tuple[Line, ...]:
+def _lines(weights: np.ndarray, first: int) -> tuple[Line, ...]:
     return tuple(
         Line(int(i), int(j), round(float(weights[i, j]), 4))
         for i, j in np.argwhere(np.abs(np.nan_to_num(weights)) >= FAINT)
-        if j > 0
+        if j >= first
     )
 
 

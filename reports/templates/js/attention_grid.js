@@ -21,9 +21,16 @@
     return { rows, columns, values };
   };
 
+  // A decoder's rows before the swapped word are the same in both texts: only those behind it are drawn.
+  const behind = (panel) => {
+    const first = Math.max(0, panel.rows.findIndex((unit) => unit.text.includes(" / ")));
+    return { rows: panel.rows.slice(first), columns: panel.columns, values: panel.values.slice(first * panel.columns.length) };
+  };
+
   const thumbnail = (side, place, state) => {
-    const panel = shrink(state.stream.panel(side, place, state.options));
-    const skip = (_, column) => !state.first && column === 0;
+    const whole = state.stream.panel(side, place, state.options);
+    const panel = shrink(side === "d" && state.stream.content.causal ? behind(whole) : whole);
+    const skip = (_, column) => state.skips(column);
     return svg("svg", {
       class: "thumb", viewBox: `0 0 ${panel.columns.length} ${panel.rows.length}`, preserveAspectRatio: "none", "aria-hidden": "true",
     }, ...Attention.cells(panel, side, TOP[side], { skip }));
@@ -102,7 +109,8 @@
     beside.append(preview(state.place, state));
     target.replaceChildren(html("p", { class: "note" },
       `Each square is one head: rows of the texts look at columns. The darkest cells are ${TOP[side].toFixed(1)} and above${side === "d" ? " in either direction" : ""}. Heads with a label have a frame.`
-      + (state.first ? "" : " The first word is left out.")),
+      + (state.skips(0) ? " The first word is left out." : "")
+      + (side === "d" && state.stream.content.causal ? " So are the rows before the swapped word, which are the same in both texts." : "")),
     html("div", { class: "beside" }, html("div", { class: "grid-holder" }, grid), beside));
   };
 })();

@@ -25,7 +25,7 @@
     const lines = svg("g", { class: "lines" });
     panels.forEach((panel, n) => rows.forEach((row, r) => columns.forEach((column, c) => {
       const value = panel.at(r, c);
-      if (Math.abs(value) < FAINT || (!state.first && c === 0 && column.part !== 1)) return;
+      if (Math.abs(value) < FAINT || state.skips(c)) return;
       lines.append(svg("line", {
         x1: place.left, x2: place.right, y1: middle(r), y2: middle(c), "stroke-width": 2,
         "stroke-opacity": Math.min(1, Math.abs(value) / top).toFixed(3),
@@ -77,9 +77,8 @@
   Attention.views.lines = (target, state) => {
     const options = state.options;
     const sides = ["a", "b", "d"].map((side) => [side, state.heads.map((place) => state.stream.panel(side, place, options))]);
-    const skip = (panel, at) => !state.first && at % panel.columns.length === 0 && panel.columns[0].part !== 1;
     const top = Math.max(FAINT, ...sides.flatMap(([, panels]) => panels.map((panel) => (
-      panel.values.reduce((most, value, at) => (skip(panel, at) ? most : Math.max(most, Math.abs(value))), 0)))));
+      panel.values.reduce((most, value, at) => (state.skips(at % panel.columns.length) ? most : Math.max(most, Math.abs(value))), 0)))));
     const holder = html("div", { class: "trio" });
     target.replaceChildren(holder);
     const figures = sides.map(([side, panels]) => {
@@ -122,7 +121,7 @@
     show(state.pinned);
     const note = html("p", { class: "note" },
       `The darkest line is ${top.toFixed(2)}. Point at a word, or move to it with Tab and the arrow keys, to see its lines alone; click or Enter keeps it so.`
-      + (state.first ? "" : " Lines to the first word, where heads look when they look at nothing, are left out."));
+      + (!state.skips(0) ? "" : " Lines to the first word, where heads look when they look at nothing, are left out."));
     target.append(note);
   };
 

@@ -18,7 +18,8 @@
     return [...paths].map(([name, d]) => svg("path", { class: name, d }));
   };
 
-  Attention.strongest = (panels) => Math.max(0.02, ...panels.map((panel) => panel.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)));
+  const strongest = (panels, skips) => Math.max(0.02, ...panels.map((panel) => panel.values.reduce(
+    (most, value, at) => (skips(at % panel.columns.length) ? most : Math.max(most, Math.abs(value))), 0)));
 
   const clip = (text) => (text.length <= LABELS ? text : `${text.slice(0, LABELS - 1)}\u2026`);
 
@@ -26,7 +27,7 @@
     const { rows, columns } = panel;
     const longest = Math.min(LABELS, Math.max(1, ...[...rows, ...columns].map((unit) => unit.text.length)));
     const label = Math.min(longest * 6.4 + 8, width * 0.3);
-    const size = Math.max(3, Math.min(24, (width - label - 4) / Math.max(1, columns.length)));
+    const size = Math.max(3, Math.min(24, (width - label - 24) / Math.max(1, columns.length)));
     const head = label * 0.8 + 6;
     const every = Math.ceil(11 / size);
     const text = (unit, attributes) => svg("text", { class: "ink", "font-size": Math.min(12, size + 2), ...attributes }, clip(unit.text), svg("title", {}, unit.text));
@@ -37,7 +38,7 @@
       "data-side": side, "data-left": label, "data-top": head, "data-size": size,
     },
     svg("rect", { class: "z0", x: label, y: head, width: columns.length * size, height: rows.length * size }),
-    ...Attention.cells(panel, side, top, { size, x: label, y: head }),
+    ...Attention.cells(panel, side, top, { size, x: label, y: head, skip: (_, column) => state.skips(column) }),
     ...rows.flatMap((unit, n) => (n % every ? [] : [text(unit, { x: label - 5, y: head + (n + 0.5) * size + 4, "text-anchor": "end" })])),
     ...columns.flatMap((unit, n) => {
       const [x, y] = [label + (n + 0.5) * size + 3, head - 5];
@@ -48,10 +49,11 @@
 
   Attention.views.matrix = (target, state) => {
     const panels = ["a", "b", "d"].map((side) => [side, state.stream.panel(side, state.place, state.options)]);
-    const top = { a: Attention.strongest(panels.slice(0, 2).map((each) => each[1])), d: Attention.strongest([panels[2][1]]) };
+    const top = { a: strongest(panels.slice(0, 2).map((each) => each[1]), state.skips), d: strongest([panels[2][1]], state.skips) };
     const holder = html("div", { class: "trio" });
     const status = html("p", { class: "reading-line", role: "status" }, "Point at a cell, or use the arrow keys on a map, to read it.");
-    target.replaceChildren(status, holder);
+    target.replaceChildren(status, holder, html("p", { class: "note" }, "Rows look at columns."
+      + (state.skips(0) ? " The column of the first word, where heads look when they look at nothing, is left empty; its numbers are in the table." : "")));
     const boxes = panels.map(([side]) => html("figure", {}, html("figcaption", {}, html("span", { class: `key ${side}` }),
       html("bdi", {}, Attention.title(side, state.pair.arms)),
       html("span", { class: "note" }, ` darkest: ${top[side === "d" ? "d" : "a"].toFixed(2)}`))));

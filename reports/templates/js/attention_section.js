@@ -18,6 +18,8 @@
     pair: null, stream: null, heads: [], place: null, view: "lines", show: "d", merged: true, first: false,
     part: null, pinned: null, token: null,
     get options() { return { merged: this.merged, part: this.part }; },
+    // Heads of a decoder look at the first word when they look at nothing.
+    skips: (column) => column === 0 && state.stream.content.causal && !state.first,
     named: (place) => state.stream.content.named.find(([layer, head]) => layer === place[0] && head === place[1])?.[2],
     colour: (place) => Math.max(0, state.offered.findIndex((head) => Attention.name(head) === Attention.name(place))) % COLOURS,
     open: (place) => { include(place); state.heads = [place]; state.place = place; choose("lines"); one(".tabs [aria-selected=true]").focus(); },
@@ -41,21 +43,21 @@
       const [r, c] = [each.rows.findIndex((row) => row.id === (from ? shown.id : id)), each.columns.findIndex((column) => column.id === (from ? id : shown.id))];
       return r < 0 || c < 0 ? null : each.at(r, c);
     };
+    const several = heads.length > 1;
     const lines = panels.flatMap(([a, b, d], n) => {
       const others = new Map([a, b, d].flatMap((each) => (from ? each.columns : each.rows)).map((each) => [each.id, each.text]));
       const found = [...others].map(([id, text]) => ({ place: heads[n], text, values: [value(a, id), value(b, id), value(d, id)] }));
       return state.view === "matrix" ? found
-        : found.filter(({ values }) => values.some((v) => Math.abs(v ?? 0) >= 0.02)).sort((x, y) => Math.max(...y.values.slice(0, 2)) - Math.max(...x.values.slice(0, 2))).slice(0, 8);
+        : found.filter(({ values }) => values.some((v) => Math.abs(v ?? 0) >= 0.02)).sort((x, y) => Math.max(...y.values.slice(0, 2)) - Math.max(...x.values.slice(0, 2))).slice(0, several ? 5 : 8);
     });
-    const several = heads.length > 1;
     const titles = [...(several ? ["Head"] : []), from ? "Looks at" : "Seen from", ...state.pair.arms, "Difference"];
-    holder.replaceChildren(html("table", { class: "stack" },
+    holder.replaceChildren(html("table", {},
       html("caption", {}, from ? "From " : "To ", html("bdi", {}, name.text)),
       html("thead", {}, html("tr", {}, ...titles.map((title, n) => html("th", { scope: "col", class: n >= titles.length - 3 ? "num" : null }, html("bdi", {}, title))))),
       html("tbody", {}, ...lines.map(({ place, text, values }) => html("tr", {},
-        ...(several ? [html("td", { class: "half", "data-label": "Head" }, html("span", { class: `key h${state.colour(place)}` }), Attention.name(place))] : []),
-        html("th", { scope: "row", class: several ? "half" : null }, html("bdi", {}, text)),
-        ...values.map((each, n) => html("td", { class: "num third", "data-label": titles.at(n - 3) }, Attention.told("abd"[n], each))))))));
+        ...(several ? [html("td", { "data-label": "Head" }, html("span", { class: `key h${state.colour(place)}` }), Attention.name(place))] : []),
+        html("th", { scope: "row" }, html("bdi", {}, text)),
+        ...values.map((each, n) => html("td", { class: "num", "data-label": titles.at(n - 3) }, Attention.told("abd"[n], each))))))));
   };
 
   const draw = () => {
@@ -68,7 +70,7 @@
     }
     one(".heads-bar").hidden = state.view === "grid";
     one(".show").hidden = !SHOWS_ONE.includes(state.view);
-    one(".first").parentElement.hidden = !["lines", "grid"].includes(state.view);
+    one(".first").parentElement.hidden = state.view === "neurons" || !state.stream.content.causal;
     one(".merge").parentElement.hidden = state.view === "neurons" || !state.stream.hasPieces;
     one(".parts").parentElement.hidden = state.view === "neurons" || !state.stream.hasParts;
     Attention.views[state.view](panel, state);
