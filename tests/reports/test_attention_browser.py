@@ -136,7 +136,7 @@ def test_a_word_shows_its_own_lines_and_numbers_in_all_three(open_page: Open, ru
     for side in "abd":
         assert {line["q"] for line in lines(page, side)} == {"m8"}
     weight = run.details["seed-doctor-nurse"].weights_a[15, 7, 8, 4]
-    assert f"{weight:.2f}" in page.locator("svg[data-side=a] .figures text").all_inner_texts()
+    assert f"{weight:.2f}" in page.locator("svg[data-side=a] .figures text").all_text_contents()
     assert "From She / He" in page.locator(".numbers caption").inner_text()
     page.mouse.move(5, 5)
     assert len({line["q"] for line in lines(page, "a")}) > 1
@@ -186,7 +186,7 @@ def test_sub_words_are_merged_or_not(open_page: Open) -> None:
     merged = page.locator(words).count()
     page.locator(".merge").uncheck()
     assert page.locator(words).count() == merged + 1
-    assert page.locator(words).nth(2).inner_text().startswith("·ctor")
+    assert str(page.locator(words).nth(2).text_content()).startswith("·ctor")
 
 
 def test_one_sentence_looks_at_the_other(open_page: Open) -> None:
