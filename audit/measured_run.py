@@ -79,9 +79,7 @@ def measure_and_write(
             about = {**environment, "started": started, "finished": now()}
             audit = _concluded(request, pairs, info, tables, heads, frames, surveys, held_out, about)
         shown = pairs_to_show(frames["pairs"], heads, audit.heads, config.detail)
-        details = partial(
-            _write_details, shown=shown, pairs=pairs, findings=audit.heads, probes=probes, model=model
-        )
+        details = partial(_write_details, shown, pairs, audit.heads, probes, model)
         made_by = {"run": key.digest, "ledger": records.digest, "source": key.source}
         manifest = {**manifest_of(audit, request.limit, probes.versions), "records": made_by}
         write_run(request.out, frames, tables.head_frames(), details, manifest, audit)
@@ -161,12 +159,12 @@ def _concluded(
 
 
 def _write_details(
-    folder: Path,
     shown: Sequence[str],
     pairs: Sequence[Pair],
     findings: Sequence[HeadFinding],
     probes: Instruments,
     model: Model,
+    folder: Path,
 ) -> None:
     from audit.importance import telling_heads
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,12 @@ from probes.whole_attention import HeadVectors, WholeText
 _NO_VECTORS = "this family bypasses the attention interface, and its queries and keys are not seen"
 _NO_HEADS = "no head of this stream has a label"
 
-#: The texts that a stream has on one side of its matrices, aligned.
-Sides = tuple[TokenLine, TokenLine, tuple[tuple[int, int], ...]]
+
+class Sides(NamedTuple):
+    """The two texts along one side of a stream's matrices, and which of their words belong together."""
+
+    lines: tuple[TokenLine, TokenLine]
+    matches: tuple[tuple[int, int], ...]
 
 
 def keep_streams(
@@ -56,15 +61,15 @@ def _stream(
     mine = [place for place in heads if place[0] == stream]
     seen = [place for place in mine if place in texts[0].vectors]
     a, b = (
-        KeptText(queries[side], keys[side], text.weights[stream], _stacked(text.vectors, seen))
+        KeptText(queries.lines[side], keys.lines[side], text.weights[stream], _stacked(text.vectors, seen))
         for side, text in enumerate(texts)
     )
     return KeptStream(
         stream,
         a,
         b,
-        queries[2],
-        keys[2],
+        queries.matches,
+        keys.matches,
         tuple((layer, head) for _, layer, head in seen),
         tuple(texts[0].vectors[place].scale for place in seen),
         tuple(all(text.vectors[place].products_only for text in texts) for place in seen),
@@ -87,7 +92,7 @@ def _lines(alignment: Alignment, read: tuple[ReadText, ReadText]) -> Sides:
     words = {"a": alignment.words_a, "b": alignment.words_b}
     sides: dict[Side, ReadText] = {"a": read[0], "b": read[1]}
     a, b = (_line(words[side], text.encoding, text.text.text) for side, text in sides.items())
-    return a, b, alignment.matches
+    return Sides((a, b), alignment.matches)
 
 
 def _line(words: Sequence[Word], encoding: Encoding, text: str) -> TokenLine:
@@ -126,7 +131,7 @@ def _written(model: LoadedModel, decoded: tuple[tuple[int, ...], tuple[int, ...]
             (alignment.words_a, alignment.words_b), encodings, texts, strict=True
         )
     )
-    return a, b, alignment.matches
+    return Sides((a, b), alignment.matches)
 
 
 def _spelled(model: LoadedModel, ids: tuple[int, ...]) -> tuple[str, Encoding]:

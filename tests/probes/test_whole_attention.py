@@ -45,21 +45,17 @@ def stock_attention(model: LoadedModel, text: str, decoded: tuple[int, ...]) -> 
     }
 
 
-def ids_of(model: LoadedModel, kept: KeptText) -> tuple[int, ...]:
-    names = [token.strip() for token in kept.queries.tokens]
-    return tuple(model.tokenizer.convert_tokens_to_ids(names))
-
-
 def check_against_stock(model: LoadedModel, record: DetailRecord, pair: Pair) -> None:
     by_stream = {kept.stream: kept for kept in record.streams}
-    for side, text in (("a", pair.a.text), ("b", pair.b.text)):
-        decoded: tuple[int, ...] = ()
-        if "decoder" in by_stream:
-            decoded = ids_of(model, getattr(by_stream["decoder"], side))
-            assert decoded[: len(model.target_start)] == model.target_start
+    texts = pair.a.text, pair.b.text
+    said = attention._decoded(model, texts)
+    for side, text, decoded in zip("ab", texts, said, strict=True):
+        assert decoded[: len(model.target_start)] == model.target_start
+        found = {stream: getattr(kept, side) for stream, kept in by_stream.items()}
+        if decoded:
+            assert len(found["decoder"].queries.tokens) == len(decoded)
         for stream, whole in stock_attention(model, text, decoded).items():
-            found = getattr(by_stream[stream], side).weights
-            np.testing.assert_allclose(found, whole, atol=1e-5, err_msg=stream)
+            np.testing.assert_allclose(found[stream].weights, whole, atol=1e-5, err_msg=stream)
 
 
 def test_a_decoder_equals_stock_attention(model: LoadedModel) -> None:

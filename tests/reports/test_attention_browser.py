@@ -150,8 +150,7 @@ def test_words_by_keyboard(open_page: Open) -> None:
     page.locator("svg[data-side=a] .word[tabindex='0']").focus()
     for key in ("End", "ArrowRight", "ArrowUp"):
         page.keyboard.press(key)
-    focused = "document.activeElement.getAttribute('aria-label')"
-    assert page.evaluate(focused) == "to ., she"
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "to ., she"
     assert {line["k"] for line in lines(page, "a")} <= {"m7"}
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
@@ -292,19 +291,15 @@ def test_colours_follow_the_theme(open_page: Open) -> None:
     assert open_page().evaluate(stroke) != open_page(scheme="dark").evaluate(stroke)
 
 
-UNPACK = """(codes) => {
-  const line = { t: Array(16).fill("x"), w: Array(16).fill("x"), of: [...Array(16).keys()] };
-  const text = { q: line, w: codes };
-  const stream = {
-    name: "self", layers: 1, heads: 1, absent: [], causal: false, kept: null, named: [],
-    match: { q: { w: [], t: [] } }, a: text, b: text,
-  };
+UNPACK = """(w) => {
+  const [t, of] = [Array(16).fill("x"), [...Array(16).keys()]];
+  const text = { q: { t, w: t, of }, w };
+  const stream = { name: "self", layers: 1, heads: 1, absent: [], kept: null, named: [], a: text, b: text };
   const pair = Attention.read(JSON.stringify({ arms: ["a", "b"], streams: [stream] }));
   return [...pair.streams[0].tokens("a", [0, 0]).values];
 }"""
 
 
 def test_scripts_unpack_every_code(open_page: Open) -> None:
-    codes = base64.b64encode(bytes(range(256))).decode()
-    found = open_page().evaluate(UNPACK, codes)
+    found = open_page().evaluate(UNPACK, base64.b64encode(bytes(range(256))).decode())
     np.testing.assert_allclose(found, (np.arange(256) / 255) ** 2, atol=1e-6)

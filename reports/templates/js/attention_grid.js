@@ -108,7 +108,7 @@
     first.setAttribute("tabindex", 0);
     beside.append(preview(state.place, state));
     target.replaceChildren(html("p", { class: "note" },
-      `Each square is one head: rows of the texts look at columns. The darkest cells are ${TOP[side].toFixed(1)} and above${side === "d" ? " in either direction" : ""}. Heads with a label have a frame.`
+      `Each square is one head: rows of the texts look at columns. The strongest cells are ${TOP[side].toFixed(1)} and above${side === "d" ? " in either direction" : ""}. Heads with a label have a frame.`
       + (state.skips(0) ? " The first word is left out." : "")
       + (side === "d" && state.stream.content.causal ? " So are the rows before the swapped word, which are the same in both texts." : "")),
     html("div", { class: "beside" }, html("div", { class: "grid-holder" }, grid), beside));

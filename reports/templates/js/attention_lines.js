@@ -120,7 +120,7 @@
     state.pinned = state.pinned && sides[2][1][0][state.pinned.end === "q" ? "rows" : "columns"].some((unit) => unit.id === state.pinned.id) ? state.pinned : null;
     show(state.pinned);
     const note = html("p", { class: "note" },
-      `The darkest line is ${top.toFixed(2)}. Point at a word, or move to it with Tab and the arrow keys, to see its lines alone; click or Enter keeps it so.`
+      `The strongest line is ${top.toFixed(2)}. Point at a word, or move to it with Tab and the arrow keys, to see its lines alone; click or Enter keeps it so.`
       + (!state.skips(0) ? "" : " Lines to the first word, where heads look when they look at nothing, are left out."));
     target.append(note);
   };

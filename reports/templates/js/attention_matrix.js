@@ -56,7 +56,7 @@
       + (state.skips(0) ? " The column of the first word, where heads look when they look at nothing, is left empty; its numbers are in the table." : "")));
     const boxes = panels.map(([side]) => html("figure", {}, html("figcaption", {}, html("span", { class: `key ${side}` }),
       html("bdi", {}, Attention.title(side, state.pair.arms)),
-      html("span", { class: "note" }, ` darkest: ${top[side === "d" ? "d" : "a"].toFixed(2)}`))));
+      html("span", { class: "note" }, `up to ${top[side === "d" ? "d" : "a"].toFixed(2)}`))));
     holder.append(...boxes);
     const width = Math.max(220, Math.floor(boxes[0].clientWidth) || 320);
     const maps = panels.map(([side, panel], n) => {
