@@ -50,9 +50,9 @@ def check_against_stock(model: LoadedModel, record: DetailRecord, pair: Pair) ->
     texts = pair.a.text, pair.b.text
     said = attention._decoded(model, texts)
     for side, text, decoded in zip("ab", texts, said, strict=True):
-        assert decoded[: len(model.target_start)] == model.target_start
         found = {stream: getattr(kept, side) for stream, kept in by_stream.items()}
         if decoded:
+            assert decoded[: len(model.target_start)] == model.target_start
             assert len(found["decoder"].queries.tokens) == len(decoded)
         for stream, whole in stock_attention(model, text, decoded).items():
             np.testing.assert_allclose(found[stream].weights, whole, atol=1e-5, err_msg=stream)

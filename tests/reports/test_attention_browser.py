@@ -25,8 +25,7 @@ VIEWS = ("Lines", "All heads", "Matrix", "Neurons")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder: Path = tmp_path_factory.mktemp("attention")
-    audit = write_attention_run(folder)
-    HtmlReport().render(folder, audit)
+    HtmlReport().render(folder, audit := write_attention_run(folder))
     return read_folder(folder, audit)
 
 
@@ -46,13 +45,9 @@ def open_page(browser: Any, run: FinishedRun) -> Iterator[Open]:
     contexts: list[Any] = []
     troubles: list[str] = []
 
-    def open_report(width: int = 1280, *, script: bool = True, scheme: str = "light", **options: Any) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            java_script_enabled=script,
-            color_scheme=scheme,
-            **options,
-        )
+    def open_report(width: int = 1280, *, script: bool = True, scheme: str = "light") -> Any:
+        size = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, java_script_enabled=script, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         url = (run.path / "report.html").as_uri()
