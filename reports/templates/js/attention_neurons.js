@@ -98,6 +98,7 @@
       html("p", { class: "note" },
         asked ? `Queries and keys are kept of ${heads.length} heads: ${heads.map(Attention.name).join(", ")}; ${Attention.name(place)} is shown. ` : `Head ${Attention.name(place)}${tag ? ` (${tag})` : ""}, ${found.d} dimensions. `,
         "The products of a row add up to its score; the softmax over all scores is the attention.",
+        state.show === "d" && stream.content.causal ? " Keys before the swapped word are the same in both texts." : "",
         found.only ? "" : " In this head more than the products enters the softmax (a position bias, a soft cap or sinks), so the two need not agree."),
       table(shown, state.show, state, state.show === "d" ? chosen.text : stream.units(state.show, "q", options).find((unit) => unit[state.show] === chosen[state.show]).text));
   };
