@@ -21,7 +21,7 @@ from audit.progress import Watcher
 from audit.protocols import Model
 from audit.recorded import Recorded, RecordedFields
 from audit.request import Request
-from audit.results import Audit, HeldOut, ModelInfo, SuiteInfo
+from audit.results import Audit, HeadFinding, HeldOut, ModelInfo, SuiteInfo
 from audit.run_records import RECORDS, RunRecords
 from audit.sharding import share_of
 from audit.store import open_run, write_detail, write_run
@@ -79,7 +79,7 @@ def measure_and_write(
             about = {**environment, "started": started, "finished": now()}
             audit = _concluded(request, pairs, info, tables, heads, frames, surveys, held_out, about)
         shown = pairs_to_show(frames["pairs"], heads, audit.heads, config.detail)
-        details = partial(_write_details, shown=shown, pairs=pairs, probes=probes, model=model)
+        details = partial(_write_details, shown, pairs, audit.heads, probes, model)
         made_by = {"run": key.digest, "ledger": records.digest, "source": key.source}
         manifest = {**manifest_of(audit, request.limit, probes.versions), "records": made_by}
         write_run(request.out, frames, tables.head_frames(), details, manifest, audit)
@@ -171,12 +171,19 @@ def _concluded(
 
 
 def _write_details(
-    folder: Path, shown: Sequence[str], pairs: Sequence[Pair], probes: Instruments, model: Model
+    shown: Sequence[str],
+    pairs: Sequence[Pair],
+    findings: Sequence[HeadFinding],
+    probes: Instruments,
+    model: Model,
+    folder: Path,
 ) -> None:
+    from audit.importance import telling_heads
+
     by_id = {pair.pair_id: pair for pair in pairs}
     for probe in probes.details:
         for name in shown:
-            write_detail(folder, probe.detail(model, by_id[name]))
+            write_detail(folder, probe.detail(model, by_id[name], telling_heads(findings, by_id[name])))
 
 
 def _suite_info(loaded: LoadedSuite, pairs: Sequence[Pair]) -> SuiteInfo:

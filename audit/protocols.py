@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from audit.config import RunConfig
+from audit.kept_attention import HeadPlace
 from audit.pairs import Pair, Span
 from audit.planting import Place, Planting
 from audit.records import AblationRecord, Array, DetailRecord, Record, SurveyRecord
@@ -124,8 +125,8 @@ class ModelProbe(Protocol):
 class DetailProbe(Protocol):
     """A probe that can also keep one pair whole for the report."""
 
-    def detail(self, model: Model, pair: Pair) -> DetailRecord:
-        """Measure one pair again and keep everything."""
+    def detail(self, model: Model, pair: Pair, heads: Sequence[HeadPlace] = ()) -> DetailRecord:
+        """Measure one pair again and keep everything; of a few heads queries and keys, too."""
 
 
 @runtime_checkable

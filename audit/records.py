@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from audit.kept_attention import KeptStream
 
 Status = Literal["measured", "skipped", "failed"]
 Stream = Literal["self", "encoder", "decoder", "cross"]
@@ -92,6 +95,8 @@ class DetailRecord:
         queries: for each kept row, ``(index into words_a, index into words_b)``.
         weights_a, weights_b: ``[layers, heads, queries, words]`` float32, pooled to words; rows sum to 1.
         matches: aligned word indices ``(a, b)``.
+        streams: all streams token by token; empty with ``why_no_whole``.
+        why_no_whole: why they are not kept.
     """
 
     pair_id: str
@@ -102,6 +107,8 @@ class DetailRecord:
     weights_a: npt.NDArray[np.float32]
     weights_b: npt.NDArray[np.float32]
     matches: tuple[tuple[int, int], ...]
+    streams: tuple[KeptStream, ...] = ()
+    why_no_whole: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,8 @@ def write_detail(folder: Path, record: DetailRecord) -> None:
     """Write the attention of one pair as ``detail/<pair_id>.npz``."""
     import numpy as np
 
+    from audit.kept_attention import arrays_of
+
     (folder / DETAIL).mkdir(exist_ok=True)
     np.savez_compressed(
         folder / DETAIL / f"{record.pair_id}.npz",
@@ -267,6 +269,7 @@ def write_detail(folder: Path, record: DetailRecord) -> None:
         matches=np.array(record.matches, dtype=np.int64).reshape(-1, 2),
         weights_a=record.weights_a.astype(np.float16),
         weights_b=record.weights_b.astype(np.float16),
+        **arrays_of(record.streams, record.why_no_whole),  # type: ignore[arg-type]  # no array is called allow_pickle
     )
 
 

@@ -189,14 +189,19 @@ class AttentionCall:
         return torch.cat([scores, sinks.float()[heads, None]], -1).softmax(-1)[..., :-1]
 
     @property
+    def scale(self) -> float:
+        """What products of queries and keys are multiplied by."""
+        scaling = self.options.get("scaling")
+        return float(self.query.shape[-1] ** -0.5 if scaling is None else scaling)
+
+    @property
     def _group(self) -> int:
         """Query heads that share a key-value head."""
         return self.query.shape[1] // self.key.shape[1]
 
     def capped(self, products: torch.Tensor) -> torch.Tensor:
         """Scale ``q k^T`` and apply the family's soft cap."""
-        scaling = self.options.get("scaling")
-        scores: torch.Tensor = products * (self.query.shape[-1] ** -0.5 if scaling is None else scaling)
+        scores = products * self.scale
         if (cap := self.options.get("softcap")) is not None:
             scores = torch.tanh(scores / cap) * cap
         return scores

@@ -49,10 +49,10 @@ class TranslationProbe:
         """
         yield from answer_log_odds(model, pairs)
         steps = config.generation.max_new_tokens
-        reason = _why_too_long(model, steps)
+        reason = why_too_long(model, steps)
         texts = dict.fromkeys(text.text for _, text in texts_of(pairs))
         try:
-            written = {} if reason else _translate(model, list(texts), steps)
+            written = {} if reason else translate(model, list(texts), steps)
         except MeasurementError as error:
             raise MeasurementError(f"{pairs[0].suite}: pair {pairs[0].pair_id}: {error}") from error
         for pair, text in texts_of(pairs):
@@ -64,7 +64,8 @@ class TranslationProbe:
             yield OutputRecord(pair.pair_id, text.arm, "translation", float(len(tokens)), said)
 
 
-def _why_too_long(model: LoadedModel, steps: int) -> str | None:
+def why_too_long(model: LoadedModel, steps: int) -> str | None:
+    """Why a translation of so many tokens does not fit into the context window; None if it does."""
     length = len(model.target_start) + steps
     if length <= model.max_length:
         return None
@@ -81,8 +82,16 @@ class _RefuseNaN(LogitsProcessor):
 
 
 @torch.no_grad()
-def _translate(model: LoadedModel, texts: Sequence[str], longest: int) -> dict[str, tuple[int, ...]]:
-    """Text → the tokens of its greedy translation, without those that it begins and ends with."""
+def translate(model: LoadedModel, texts: Sequence[str], longest: int) -> dict[str, tuple[int, ...]]:
+    """Text → the tokens of its greedy translation, without those that it begins and ends with.
+
+    Args:
+        model: that answers a text with a text of its own.
+        texts: what is translated.
+        longest: tokens that are written at most.
+    Raises:
+        MeasurementError: the model's logits are NaN.
+    """
     net: Any = model.net  # torch types what is looked up on a module as a tensor
     start, ends = model.target_start, end_tokens(model).tolist()
     written: dict[str, tuple[int, ...]] = {}

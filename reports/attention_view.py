@@ -9,10 +9,10 @@ import numpy as np
 from markupsafe import Markup
 
 from audit.characters import kind_of
+from audit.importance import by_importance
 from audit.results import HeadFinding
 from reports.figures.attention_rows import AttentionInfo, align_rows, attention_info, attention_svg
 from reports.folder import Detail
-from reports.head_groups import by_importance
 
 #: Heads whose rows are put into the page, for each pair.
 MOST_HEADS: Final = 24

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ import pyarrow
 import pyarrow.parquet
 
 from audit.errors import StoreError
+from audit.kept_attention import KeptStream, streams_of
 from audit.results import Audit
 from audit.store import DETAIL, MANIFEST, TABLES
 from reports.numbers import defined
@@ -96,6 +98,16 @@ class FinishedRun:
         """Whether the folder lacks a table, which is not the same as a table without rows."""
         return f"{table}.parquet" in self.missing
 
+    def streams_of(self, pair_id: str) -> tuple[tuple[KeptStream, ...], str | None]:
+        """Read one pair's whole attention, or why there is none; of all pairs together it may fill the memory.
+
+        Raises:
+            StoreError: the file is damaged or incomplete.
+        """
+        path = self.path / DETAIL / f"{pair_id}.npz"
+        with _named(path), np.load(path, allow_pickle=False) as file:
+            return streams_of(file)
+
     def heads_of(self, pair_ids: Sequence[str]) -> pd.DataFrame:
         """Read the head measures of a few pairs; the whole table stays on the disk."""
         if not pair_ids:
@@ -143,18 +155,24 @@ def read_detail(path: Path) -> Detail:
     Raises:
         StoreError: the file is damaged or incomplete.
     """
+    with _named(path), np.load(path, allow_pickle=False) as file:
+        return Detail(
+            path.stem,
+            str(file["stream"]),
+            tuple(map(str, file["words_a"])),
+            tuple(map(str, file["words_b"])),
+            _index_pairs(file["queries"]),
+            file["weights_a"].astype(np.float32),
+            file["weights_b"].astype(np.float32),
+            _index_pairs(file["matches"]),
+        )
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file of kept attention that cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return Detail(
-                path.stem,
-                str(file["stream"]),
-                tuple(map(str, file["words_a"])),
-                tuple(map(str, file["words_b"])),
-                _index_pairs(file["queries"]),
-                file["weights_a"].astype(np.float32),
-                file["weights_b"].astype(np.float32),
-                _index_pairs(file["matches"]),
-            )
+        yield
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path}: cannot be read as kept attention ({error})") from error
 

@@ -8,13 +8,12 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from audit.results import Estimate, HeadFinding, Label
+from audit.importance import by_importance
+from audit.results import Estimate, HeadFinding
 from reports.figures.head_map import HeadMapInfo, HeadMeasure, head_map_info
 from reports.figures.head_map_svg import head_map_svg
 from reports.numbers import defined, number
 
-#: Heads that are worth a reader's time, most serious first.
-RANK: Final[tuple[Label, ...]] = ("carries", "opposes", "moves", "acts", "none", "unmeasured")
 #: Rows of the second table; the map and its numbers show every head.
 MOST_ROWS: Final = 40
 
@@ -108,20 +107,6 @@ def head_groups(findings: Iterable[HeadFinding]) -> tuple[HeadGroup, ...]:
         groups.setdefault((finding.suite, finding.contrast, finding.stream), []).append(finding)
     found = [_group(*key, heads) for key, heads in groups.items()]
     return tuple(sorted(found, key=lambda group: not group.total))
-
-
-def strength(finding: HeadFinding) -> float:
-    """The larger of the two causal effects, or of the biases where none was measured; for ranking only."""
-    for pair in ((finding.nie, finding.nie_next), (finding.bias, finding.bias_next)):
-        sizes = [abs(e.estimate) for e in pair if defined(e.estimate)]
-        if sizes:
-            return max(sizes)
-    return 0.0
-
-
-def by_importance(findings: Iterable[HeadFinding]) -> list[HeadFinding]:
-    """Sort heads by label, then by strength."""
-    return sorted(findings, key=lambda f: (not f.flagged, RANK.index(f.label), -strength(f), f.layer, f.head))
 
 
 def _group(suite: str, contrast: tuple[str, str], stream: str, findings: list[HeadFinding]) -> HeadGroup:

@@ -16,6 +16,7 @@ from audit.held_out import told
 from audit.results import Audit, CheckResult, Verdict
 from audit.results.visible import visible
 from reports import model_line, numbers, wording
+from reports.attention_section import AttentionSection, attention_section
 from reports.coverage_rows import UndefinedRow, undefined_rows
 from reports.embedding_rows import EmbeddingGroup, embedding_groups
 from reports.figures.interval import axis_of, interval_info, interval_svg
@@ -28,6 +29,16 @@ from reports.pair_choice import Choice, choose_pairs
 from reports.total_effects import Share, shares, total_effects
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+#: What makes the page's script, in this order.
+SCRIPTS: Final = (
+    "page.js",
+    "attention_data.js",
+    "attention_lines.js",
+    "attention_matrix.js",
+    "attention_grid.js",
+    "attention_neurons.js",
+    "attention_section.js",
+)
 
 
 class CheckView(NamedTuple):
@@ -54,6 +65,7 @@ class Page(NamedTuple):
     embeddings: tuple[EmbeddingGroup, ...]
     choice: Choice
     cards: tuple[PairCard, ...]
+    attention: AttentionSection
     shares: tuple[Share, ...]
     undefined: tuple[UndefinedRow, ...]
     environment: tuple[Setting, ...]
@@ -88,6 +100,7 @@ def render_page(run: FinishedRun) -> str:
     """Render a run folder into one self-contained HTML document."""
     effects = total_effects(run)
     choice = choose_pairs(run, effects)
+    cards = pair_cards(run, choice)
     page = Page(
         run,
         tuple(_check(result) for result in sorted(run.audit.gate.checks, key=_mildness)),
@@ -95,7 +108,8 @@ def render_page(run: FinishedRun) -> str:
         output_groups(finding for finding in run.audit.findings if finding.subject is None),
         embedding_groups(run.audit.findings),
         choice,
-        pair_cards(run, choice),
+        cards,
+        attention_section(run, cards),
         shares(run, effects),
         undefined_rows(run.audit.coverage.undefined),
         tuple(flatten(run.audit.environment)),
@@ -103,7 +117,7 @@ def render_page(run: FinishedRun) -> str:
     )
     environment = page_environment()
     style = environment.get_template("report.css.j2").render()
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    script = "".join((TEMPLATES / "js" / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return environment.get_template("report.html.j2").render(
         page=page,
         audit=run.audit,

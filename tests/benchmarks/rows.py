@@ -143,7 +143,8 @@ def _plain(stock: Any, portion: Portion) -> None:
 def _off(model: LoadedModel, portion: Portion, theirs: Sequence[float]) -> float:
     """Difference of the last row of a portion's first text."""
     text = portion.texts()[0]
-    return float(np.abs(read_whole(model, [text])[text][:, :, -1].ravel() - np.array(theirs)).max())
+    own = read_whole(model, text).weights[model.stream]
+    return float(np.abs(own[:, :, -1].ravel() - np.array(theirs)).max())
 
 
 def _peaks() -> Figures:

@@ -132,7 +132,7 @@ def test_the_size_of_the_batches_changes_nothing(monkeypatch: pytest.MonkeyPatch
 
 
 def test_whole_texts_have_every_row(model: LoadedModel) -> None:
-    weights = read_whole(model, [PAIRS[0].a.text])[PAIRS[0].a.text]
+    weights = read_whole(model, PAIRS[0].a.text).weights["self"]
     tokens = len(model.encode(PAIRS[0].a.text).ids)
     assert weights.shape == (3, 4, tokens, tokens)
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
