@@ -16,13 +16,16 @@ import pyarrow
 import pyarrow.parquet
 
 from audit.errors import StoreError
+from audit.head_rows import read_heads
+from audit.head_table import HeadTable
 from audit.results import Audit
-from audit.store import DETAIL, MANIFEST, TABLES
+from audit.store import DETAIL, MANIFEST, SURVEYS, TABLES
 from reports.numbers import defined
 
 _PAIR_COLUMNS: Final = (
     "suite",
     "pair_id",
+    "axis",
     "kind",
     "control",
     "cluster",
@@ -46,6 +49,19 @@ _PAIR_COLUMNS: Final = (
 )
 _OUTPUT_COLUMNS: Final = ("suite", "pair_id", "arm", "measure", "value", "text")
 _HEAD_COLUMNS: Final = ("suite", "pair_id", "stream", "layer", "head", "bias", "nie", "bias_next", "nie_next")
+
+_EMBEDDING_COLUMNS: Final = (
+    "suite",
+    "kind",
+    "id",
+    "layer",
+    "contrast_a",
+    "contrast_b",
+    "word",
+    "value",
+    "against",
+    "known",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,19 @@ class FinishedRun:
     def lacks(self, table: str) -> bool:
         """Whether the folder lacks a table, which is not the same as a table without rows."""
         return f"{table}.parquet" in self.missing
+
+    def head_table(self) -> HeadTable | None:
+        """Open the table of head measures, which is read by measures; None where the folder lacks it.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        path = self.path / "heads.parquet"
+        return read_heads(path) if path.is_file() else None
+
+    def embeddings(self) -> pd.DataFrame:
+        """Read the words of associations and projections; without rows where the run made none."""
+        return _read_table(self.path / f"{SURVEYS['embedding']}.parquet", _EMBEDDING_COLUMNS)
 
     def heads_of(self, pair_ids: Sequence[str]) -> pd.DataFrame:
         """Read the head measures of a few pairs; the whole table stays on the disk."""
