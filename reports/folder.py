@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
 from audit.errors import StoreError
@@ -209,10 +210,11 @@ def _rows_of(path: Path, columns: list[str], pair_ids: frozenset[str]) -> pd.Dat
     """Read the rows of some pairs, one row group after the other: there may be more rows than memory holds."""
     with pyarrow.parquet.ParquetFile(path) as file:
         found = [file.schema_arrow.empty_table().select(columns)]
+        wanted = pyarrow.array(sorted(pair_ids), pyarrow.string())
         for group in range(file.num_row_groups):
-            ids = file.read_row_group(group, columns=["pair_id"])["pair_id"].to_pylist()
-            rows = [at for at, name in enumerate(ids) if name in pair_ids]
-            if rows:
-                found.append(file.read_row_group(group, columns=columns).take(rows))
+            ids = file.read_row_group(group, columns=["pair_id"])["pair_id"]
+            rows = pyarrow.compute.is_in(ids.cast(pyarrow.string()), value_set=wanted)
+            if pyarrow.compute.any(rows).as_py():
+                found.append(file.read_row_group(group, columns=columns).filter(rows))
         frame: pd.DataFrame = pyarrow.concat_tables(found).to_pandas()
         return frame

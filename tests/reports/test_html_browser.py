@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from audit.results import Audit
-from tests.needs import missing
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 Runs = dict[str, tuple[Path, Audit]]
 Open = Callable[..., Any]
 #: Lowest contrast of text with its nearest background, over all visible text elements of the page.
@@ -54,43 +41,6 @@ CUT = """() => [...document.querySelectorAll("th, td")]
   .filter((cell) => cell.getBoundingClientRect().right > cell.closest(".card").getBoundingClientRect().right
     || cell.scrollWidth > cell.clientWidth + 1)
   .map((cell) => cell.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        missing("Chromium", "the system's package manager (.ci/run in CI)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser: Any, runs: Runs) -> Iterator[Open]:
-    """Open a report; at the end, no page may have asked for anything or complained."""
-    contexts: list[Any] = []
-    troubles: list[str] = []
-
-    def open_report(
-        sample: str = "fail", width: int = 1280, *, script: bool = True, scheme: str = "light"
-    ) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800}, java_script_enabled=script, color_scheme=scheme
-        )
-        contexts.append(context)
-        page = context.new_page()
-        url = (runs[sample][0] / "report.html").as_uri()
-        page.on("request", lambda r: None if r.url.startswith((url, "data:")) else troubles.append(r.url))
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.goto(url)
-        return page
-
-    yield open_report
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 @pytest.mark.parametrize("sample", ["fail", "waived", "pass", "inconclusive", "error", "empty"])
