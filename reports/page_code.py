@@ -39,7 +39,7 @@ class PageCode(NamedTuple):
     style: Markup
     script: Markup
     plotly: Markup
-    policy: str
+    policy: Markup
 
 
 def page_code(style: str, *, charts: bool) -> PageCode:
@@ -61,7 +61,7 @@ def page_code(style: str, *, charts: bool) -> PageCode:
         f"default-src 'none'; style-src {_source(style)}; script-src {scripts}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    return PageCode(Markup(style), Markup(script), Markup(plotly), policy)
+    return PageCode(Markup(style), Markup(script), Markup(plotly), Markup(policy))
 
 
 def _source(code: str) -> str:

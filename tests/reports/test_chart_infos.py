@@ -81,7 +81,7 @@ def test_habits_are_sorted_out(heads: tuple[HeadFinding, ...]) -> None:
     assert {name: len(cells) for name, cells in info.groups} == {"first_token": 120, "mixed": 150}
     figure = pattern_map_figure(info)
     names = list(COLOURS)
-    assert figure.data[0].z[0][:2] == (names.index("mixed"), names.index("first_token"))
+    assert list(figure.data[0].z[0][:2]) == [names.index("mixed"), names.index("first_token")]
     assert figure.data[0].text[0][1] == "Layer 0, head 1: first token (0.71)"
     unsurveyed = [head.model_copy(update={"pattern": None}) for head in heads[:9]]
     assert pattern_map_info(unsurveyed).cells == ()

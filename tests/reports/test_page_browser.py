@@ -68,7 +68,7 @@ def test_the_map_shows_another_measure(open_page: Open) -> None:
     assert page.evaluate(f"{plot}.data[0].zmin") < 0
     page.locator(".head-map-chart select").select_option("pattern")
     page.wait_for_function(f"{plot}.data[0].zmin === -0.5")
-    assert page.locator(".legend:visible").inner_text().split() == ["first", "token", "mixed"]
+    assert page.locator(".map-legend:visible").inner_text().split() == ["first", "token", "mixed"]
 
 
 def test_arrow_keys_choose_a_head_and_enter_opens_its_page(open_page: Open) -> None:

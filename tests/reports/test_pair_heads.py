@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -52,8 +53,7 @@ def test_undefined_biases_are_no_strength(runs: Runs, tmp_path: Path) -> None:
     folder, audit = runs["fail"]
     rows = pd.read_parquet(folder / "heads.parquet").assign(bias=float("nan"))
     rows.to_parquet(tmp_path / "heads.parquet")
-    run = read_folder(folder, audit)
-    found = pair_heads(type(run)(tmp_path, *(getattr(run, name) for name in run.__slots__[1:])))
+    found = pair_heads(replace(read_folder(folder, audit), path=tmp_path))
     assert found.of_pair == {}
     assert set(found.of_head.values()) == {()}
 

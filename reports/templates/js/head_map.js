@@ -4,7 +4,7 @@
   const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -Infinity], End: [0, Infinity] };
   for (const holder of page.all(".chart.head-map-chart")) {
     const told = holder.querySelector("[role=status]");
-    const legends = page.all(".legend[data-view]", holder);
+    const legends = page.all(".map-legend", holder);
     let plot = null;
     let at = null;
     const cell = () => {
