@@ -79,7 +79,7 @@ def worst_pairs(pairs: pd.DataFrame, effects: pd.Series[float]) -> tuple[PlainPa
         ["failed", "size"], ascending=False, kind="stable", na_position="last"
     )
     chosen = pairs.iloc[order.index[:MOST_PLAIN]].astype(object)
-    rows = chosen.where(chosen.notna(), None).itertuples(index=False)
+    rows: list[Any] = list(chosen.where(chosen.notna(), None).itertuples(index=False))
     return tuple(
         PlainPair(
             anchor(row.suite, row.pair_id),

@@ -15,7 +15,7 @@ from reports.numbers import defined, number
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-X: Final = "divergence over that of the controls, bits"
+X: Final = "divergence over controls, bits"
 Y: Final = "causal effect (NIE), nats"
 #: Label → colour and Plotly's symbol; shapes tell them apart without colour.
 MARKS: Final[dict[Label, tuple[str, str]]] = {

@@ -74,7 +74,8 @@ def group_measures_figure(info: GroupMeasuresInfo) -> go.Figure:
 
     count = len(info.panels)
     rows = sum(len(panel.means) for panel in info.panels)
-    layout = plain_layout("", "", 60 * count + 34 * rows + 30, showlegend=False, hovermode="closest")
+    layout = plain_layout("", "", 48 * count + 36 * rows, showlegend=False, hovermode="closest")
+    layout["margin"] = {"l": 48, "r": 12, "t": 8, "b": 8}
     shared_x, shared_y = layout.pop("xaxis"), layout.pop("yaxis")
     traces = []
     for at, panel in enumerate(info.panels):
@@ -84,7 +85,7 @@ def group_measures_figure(info: GroupMeasuresInfo) -> go.Figure:
         layout[f"yaxis{number}"] = {
             **shared_y,
             "anchor": f"x{number}",
-            "domain": [top - 0.55 / count, top - 0.18 / count],
+            "domain": [top - 0.7 / count, top - 0.24 / count],
             "showgrid": False,
             "autorange": "reversed",
             "title": {"text": ""},

@@ -59,7 +59,9 @@ def test_every_figure_of_a_table_is_seen_on_a_phone(open_page: Open, width: int,
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert page.evaluate(CUT) == []
     assert page.evaluate("getComputedStyle(document.querySelector('.stack thead')).display") == "none"
-    label = "getComputedStyle(document.querySelector('#heads td.half[data-label^=Signed]'), '::before').content"
+    label = (
+        "getComputedStyle(document.querySelector('#heads td.half[data-label^=Signed]'), '::before').content"
+    )
     assert page.evaluate(label) == '"Signed bias"'
     unnamed = "#heads .stack td.num:not([data-label]), #outputs td.num:not([data-label], .dash)"
     assert page.locator(unnamed).count() == 0
@@ -95,7 +97,9 @@ def test_reads_without_scripts(open_page: Open) -> None:
     assert page.locator("#verdict .chip").inner_text().endswith("FAIL")
     assert page.locator("svg.head-map").count() == 4
     assert page.locator("svg.head-map").first.is_visible()
-    flagged = page.locator("#heads table.sortable").filter(has=page.locator("caption", has_text="Flagged heads"))
+    flagged = page.locator("#heads table.sortable").filter(
+        has=page.locator("caption", has_text="Flagged heads")
+    )
     assert flagged.locator("tbody tr").count() == 3
     assert page.locator("svg.attention").first.is_visible()
     assert page.locator(".looks").first.inner_text().split() == ["She", "→", "Nurse", "He", "→", "Doctor"]

@@ -123,7 +123,7 @@ def test_filter_search_and_sort_are_kept_in_the_address(open_page: Open, runs: R
     ]
     order = sorted(fits["pair_id"], key=lambda name: -effects.get(name, -9.0))
     shown = [button.get_attribute("data-key") for button in page.locator("#pair-browser button.open").all()]
-    assert shown[: len(effects)] == order[:50]
+    assert shown[: len(effects)] == order[:25]
     assert f"of {len(fits)} pairs, of 362 in all" in page.locator("#pair-browser [role=status]").inner_text()
 
 
@@ -164,10 +164,10 @@ def test_the_anchor_of_any_pair_opens_it(open_page: Open, runs: Runs) -> None:
 
 def test_pages_of_the_table(open_page: Open) -> None:
     page = ready(open_page())
-    assert page.locator(ROWS).count() == 50
+    assert page.locator(ROWS).count() == 25
     page.get_by_role("button", name="Next").click()
     assert asked(page) == {"page": "2"}
-    assert "51–100 of 362" in page.locator("#pair-browser [role=status]").inner_text()
+    assert "26–50 of 362" in page.locator("#pair-browser [role=status]").inner_text()
     page.get_by_role("button", name="Previous").click()
     assert page.get_by_role("button", name="Previous").is_disabled()
 

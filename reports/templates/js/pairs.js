@@ -1,7 +1,7 @@
 "use strict";
 // The table of all pairs: filters, search, sort, pages and the opened pair, all kept in the address.
 (() => {
-  const PAGE = 50;
+  const PAGE = 25;
   const KEPT = ["q", "suite", "axis", "kind", "template", "arm", "status", "sort", "page", "open"];
   const browser = page.byId("pair-browser");
   if (!browser || !page.canUnpack) return;
