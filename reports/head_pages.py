@@ -49,6 +49,7 @@ class EstimateLine(NamedTuple):
     name: str
     value: str
     interval: str
+    level: str
     p: str
     p_adjusted: str
     n: str
@@ -99,7 +100,7 @@ def estimate_lines(finding: HeadFinding) -> tuple[EstimateLine, ...]:
             )
     figures = ((title, getattr(finding, name)) for name, title in _FIGURES.items())
     lines += [
-        EstimateLine(title, number(value), "", "", "", "", None)
+        EstimateLine(title, number(value), "", "", "", "", "", None)
         for title, value in figures
         if value is not None
     ]
@@ -107,14 +108,11 @@ def estimate_lines(finding: HeadFinding) -> tuple[EstimateLine, ...]:
 
 
 def _line(title: str, estimate: Estimate, p_adjusted: float | None, *, signed: bool = True) -> EstimateLine:
-    interval = ""
-    if has_interval(estimate):
-        interval = f"{number(estimate.ci_low)} to {number(estimate.ci_high)}"
-        interval += f", at {level(estimate)}" if level(estimate) else ""
     return EstimateLine(
         title,
         number(estimate.estimate, signed=signed),
-        interval,
+        f"{number(estimate.ci_low)} to {number(estimate.ci_high)}" if has_interval(estimate) else "",
+        level(estimate),
         p_value(estimate.p) if estimate.p is not None else "",
         p_value(p_adjusted) if p_adjusted is not None else "",
         f"{estimate.n:,}" if estimate.n else "",

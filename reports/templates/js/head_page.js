@@ -10,10 +10,10 @@
     make("table", { class: "stack" }, make("caption", { class: "sr" }, "Estimates of this head"),
       make("thead", {}, make("tr", {}, ...["Measure", "Estimate", "Interval", "p", "Adjusted p", "Pairs"].map((name, n) =>
         make("th", { scope: "col", class: n && n !== 2 ? "num" : null }, name)))),
-      make("tbody", {}, ...rows.map(([name, value, interval, p, adjusted, n, reason]) => make("tr", {},
+      make("tbody", {}, ...rows.map(([name, value, interval, level, p, adjusted, n, reason]) => make("tr", {},
         make("th", { scope: "row" }, name, reason ? make("span", { class: "note" }, reason) : null),
         make("td", { class: "num third", "data-label": "Estimate" }, make("strong", {}, value)),
-        make("td", { class: "rest", "data-label": "Interval" }, interval),
+        make("td", { class: "rest short", "data-label": "Interval" }, interval, level ? make("span", { class: "level" }, `at ${level}`) : null),
         make("td", { class: "num third", "data-label": "p" }, p),
         make("td", { class: "num third", "data-label": "Adjusted p" }, adjusted),
         make("td", { class: "num third", "data-label": "Pairs" }, n))))));
@@ -37,7 +37,7 @@
       ...(head.reasons.length ? [make("ul", {}, ...head.reasons.map((reason) => make("li", {}, reason)))] : []),
       estimates(head.estimates), ...pairs(head.pairs));
     panel.hidden = false;
-    panel.scrollIntoView();
+    page.scrollTo(panel);
     title.focus({ preventScroll: true });
   };
 

@@ -19,6 +19,8 @@ const page = {
     const text = Math.abs(value).toFixed(digits);
     return (/[1-9]/.test(text) ? (value < 0 ? page.MINUS : signed ? "+" : "") : "") + text;
   },
+  // At once: what comes into view on a smooth way there would draw itself, and move the goal.
+  scrollTo: (element) => element?.scrollIntoView({ behavior: "instant" }),
   // What the address asks for: an anchor, and settings behind a question mark.
   address: () => {
     const [anchor, query] = location.hash.slice(1).split(/\?(.*)/s);

@@ -44,7 +44,7 @@
     for (const [step, button] of [[-1, ".before"], [1, ".after"]]) {
       browser.querySelector(button).addEventListener("click", () => {
         move({ page: String(Number(state.page || 1) + step), open: "" });
-        browser.scrollIntoView();
+        page.scrollTo(browser);
       });
     }
     browser.querySelector(".anew").addEventListener("click", () =>
@@ -97,14 +97,17 @@
   const show = (settings) => {
     state = settings;
     draw();
-    (page.byId("open-pair") ?? page.byId("pairs")).scrollIntoView();
+    page.scrollTo(page.byId("open-pair") ?? browser);
   };
+  document.documentElement.classList.add("live-pairs");
   page.pairsReady = page.unpack("pair-data").then((data) => {
     rows = page.pairRows(data);
     prepare();
     draw();
     browser.hidden = false;
-    document.documentElement.classList.add("live-pairs");
+  }).catch((error) => {
+    document.documentElement.classList.remove("live-pairs");
+    throw error;
   });
   page.routes.push(({ name, settings }) => {
     if (name !== "pairs") return false;
