@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reports.figures.plain import plain_layout
@@ -74,7 +75,7 @@ def group_measures_figure(info: GroupMeasuresInfo) -> go.Figure:
 
     count = len(info.panels)
     rows = sum(len(panel.means) for panel in info.panels)
-    layout = plain_layout("", "", 48 * count + 36 * rows, showlegend=False, hovermode="closest")
+    layout = plain_layout("", "", 76 * count + 36 * rows, showlegend=False, hovermode="closest")
     layout["margin"] = {"l": 48, "r": 12, "t": 8, "b": 8}
     shared_x, shared_y = layout.pop("xaxis"), layout.pop("yaxis")
     traces = []
@@ -85,7 +86,7 @@ def group_measures_figure(info: GroupMeasuresInfo) -> go.Figure:
         layout[f"yaxis{number}"] = {
             **shared_y,
             "anchor": f"x{number}",
-            "domain": [top - 0.7 / count, top - 0.24 / count],
+            "domain": [top - 0.78 / count, top - 0.34 / count],
             "showgrid": False,
             "autorange": "reversed",
             "title": {"text": ""},
@@ -98,7 +99,13 @@ def group_measures_figure(info: GroupMeasuresInfo) -> go.Figure:
 
 def _heading(text: str, top: float) -> dict[str, Any]:
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "top"}
-    return {**place, "text": text, "showarrow": False, "font": {"size": 13}}
+    return {
+        **place,
+        "text": "<br>".join(wrap(text, 36)),
+        "showarrow": False,
+        "align": "left",
+        "font": {"size": 13},
+    }
 
 
 def _trace(panel: Panel, number: str) -> dict[str, Any]:

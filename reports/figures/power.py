@@ -61,23 +61,36 @@ def power_figure(info: PowerInfo) -> go.Figure:
     """
     import plotly.graph_objects as go
 
+    places = list(range(len(info.bars)))
     bar = go.Bar(
         x=[bar.ratio for bar in info.bars],
-        y=[bar.name for bar in info.bars],
+        y=places,
         orientation="h",
         marker={"color": [ARM_B if bar.ratio <= 1 else ARM_A for bar in info.bars]},
         hovertext=[bar.title for bar in info.bars],
         hoverinfo="text",
-        width=0.5,
+        width=0.3,
     )
-    figure = go.Figure(
-        bar,
-        plain_layout(
-            "smallest visible effect ÷ limit",
-            "",
-            90 + 58 * len(info.bars),
-            yaxis={"autorange": "reversed", "showgrid": False},
-        ),
+    rows = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    layout = plain_layout(
+        "smallest visible effect ÷ limit",
+        "",
+        70 + 84 * len(places),
+        margin={"l": 8, "r": 16, "t": 8, "b": 44},
+        xaxis={"rangemode": "tozero"},
+        yaxis={**rows, "range": [len(places) - 0.7, -0.95]},
     )
+    figure = go.Figure(bar, layout)
+    # Names stand above their bars: beside them, they would leave none of a narrow page to the bars.
+    for place, each in zip(places, info.bars, strict=True):
+        figure.add_annotation(
+            x=0,
+            y=place - 0.18,
+            text=each.name,
+            align="left",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+        )
     figure.add_vline(x=1, line={"color": INK, "width": 1.5, "dash": "dash"})
     return figure

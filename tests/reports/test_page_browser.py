@@ -30,7 +30,8 @@ def ready(page: Any) -> Any:
 
 def asked(page: Any) -> dict[str, str]:
     """What the address asks of the table."""
-    return {name: value[0] for name, value in parse_qs(urlsplit(urlsplit(page.url).fragment).query).items()}
+    address = urlsplit(page.evaluate("location.hash.slice(1)"))
+    return {name: value[0] for name, value in parse_qs(address.query).items()}
 
 
 def all_charts(page: Any) -> Any:
