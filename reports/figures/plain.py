@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from reports.figures.svg import ARM_A, ARM_B, DIVERGING, INK, LINE, MUTED, STEPS, step_class
+from reports.figures.svg import ARM_A, ARM_B, CARD, DIVERGING, INK, LINE, MUTED, STEPS, step_class
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -15,6 +15,7 @@ PALETTE: Final[dict[str, str]] = {
     INK: "--ink",
     MUTED: "--muted",
     LINE: "--axis",
+    CARD: "--card",
     ARM_A: "--arm-a",
     ARM_B: "--arm-b",
     **{colour: f"--{step_class(at - STEPS)}" for at, colour in enumerate(DIVERGING)},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from reports.figures.plain import plain_layout
-from reports.figures.svg import ARM_A, ARM_B, INK
+from reports.figures.svg import ARM_A, ARM_B, CARD, INK
 from reports.numbers import number
 from reports.power_rows import PowerRow
 
@@ -83,14 +83,7 @@ def power_figure(info: PowerInfo) -> go.Figure:
     figure = go.Figure(bar, layout)
     # Names stand above their bars: beside them, they would leave none of a narrow page to the bars.
     for place, each in zip(places, info.bars, strict=True):
-        figure.add_annotation(
-            x=0,
-            y=place - 0.18,
-            text=each.name,
-            align="left",
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-        )
+        beside = {"xanchor": "left", "yanchor": "bottom", "align": "left", "showarrow": False}
+        figure.add_annotation(x=0, y=place - 0.18, text=each.name, bgcolor=CARD, **beside)
     figure.add_vline(x=1, line={"color": INK, "width": 1.5, "dash": "dash"})
     return figure
