@@ -28,7 +28,7 @@ from reports.page_code import MAPLIBRE_STYLE, page_code
 from reports.pair_cards import PairCard, pair_cards
 from reports.pair_choice import Choice, choose_pairs
 from reports.pair_heads import pair_heads
-from reports.pair_table import PairTable, pair_table
+from reports.pair_table import PairTable, pair_table, table_budget
 from reports.power_rows import PowerRow, power_rows
 from reports.total_effects import Share, shares, total_effects
 from reports.unmeasured import unmeasured
@@ -130,7 +130,7 @@ def _page(run: FinishedRun) -> Page:
         embeddings=embedding_groups(audit.findings),
         choice=choice,
         cards=pair_cards(run, choice),
-        table=pair_table(run, effects, strongest),
+        table=pair_table(run, effects, strongest, budget=table_budget(len(groups))),
         head_pages=head_pages(run, groups, strongest),
         charts=chart_views(run, groups, outputs, power),
         power=power,

@@ -17,8 +17,12 @@ from reports.word_diff import Swap, merge
 
 #: Pairs that stand in the page as a plain table.
 MOST_PLAIN: Final = 200
-#: Letters that the packed pairs may take, so that page and Plotly stay within 5 MB.
+#: Letters that the packed pairs may take at most and at least, so that the page stays within 5 MB.
 BUDGET: Final = 2_300_000
+_LEAST: Final = 500_000
+#: What of these 5 MB neither Plotly nor the page's other parts take, and what the heads of each contrast do.
+_FREE: Final = 3_100_000
+_A_GROUP: Final = 450_000
 #: Characters that texts of the model are cut to, one after the other, until the budget holds.
 _CUTS: Final = (600, 300, 150, 60, 0)
 
@@ -62,6 +66,15 @@ def pair_table(
     pairs = run.pairs[run.pairs["pair_id"].notna()]
     data, cut = _within(pair_columns(pairs, run.outputs, effects, heads), budget)
     return PairTable(len(pairs), data, cut, worst_pairs(pairs, effects))
+
+
+def table_budget(groups: int) -> int:
+    """How many letters the packed pairs may take beside the heads of so many contrasts.
+
+    >>> table_budget(1), table_budget(3), table_budget(20)
+    (2300000, 1750000, 500000)
+    """
+    return max(_LEAST, min(BUDGET, _FREE - groups * _A_GROUP))
 
 
 def worst_pairs(pairs: pd.DataFrame, effects: pd.Series[float]) -> tuple[PlainPair, ...]:
