@@ -13,9 +13,9 @@ HERE: Final = Path(__file__).parent
 PLOTLY: Final = HERE / "vendor" / "plotly-cartesian.min.js"
 #: Joined into one script, in this order; the first makes what the others share.
 SCRIPTS: Final = (
-    "page.js",
+    "shared.js",
     "packed.js",
-    "report.js",
+    "page.js",
     "charts.js",
     "head_map.js",
     "head_page.js",
