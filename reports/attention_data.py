@@ -10,9 +10,9 @@ import numpy as np
 
 from audit.kept_attention import KeptStream, KeptText, TokenLine
 from audit.results import HeadFinding
+from audit.results.visible import visible
 from reports.packed_attention import is_causal, pack_vectors, pack_weights
 from reports.shown_heads import NamedHead, shown_heads
-from reports.visible import visible
 
 #: All heads of a pair, or only those that are named on the page.
 Extent = Literal["all", "named"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -15,9 +15,6 @@ from reports.folder import FinishedRun
 from reports.packed_attention import is_causal
 from reports.pair_cards import PairCard
 from reports.shown_heads import shown_heads
-
-#: Bytes of the page that hold whole attention, of all pairs together.
-MOST_BYTES: Final = 2_500_000
 
 
 class ShownPair(NamedTuple):
@@ -74,9 +71,7 @@ class AttentionSection(NamedTuple):
         return sum(not pair.complete for pair in self.pairs)
 
 
-def attention_section(
-    run: FinishedRun, cards: Sequence[PairCard], most_bytes: int = MOST_BYTES
-) -> AttentionSection:
+def attention_section(run: FinishedRun, cards: Sequence[PairCard], most_bytes: int) -> AttentionSection:
     """Choose what the page holds of each pair: all heads of the first pairs, then those that are named.
 
     One pair's matrices are in memory at a time.

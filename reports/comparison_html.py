@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from audit.results.comparison import Comparison
 from reports.comparison_rows import CHANGES, counts, head_row, headline, output_row, shown_heads
-from reports.html import digest, page_environment
+from reports.html import page_environment
+from reports.page_code import digest
 
 #: Rows of heads that the page shows; the command's JSON has all.
 MOST_HEADS: Final = 200

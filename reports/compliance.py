@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,14 +9,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from audit.durable import digest_of, write_whole
+from audit.importance import by_importance
 from audit.results import Audit, CheckResult, Estimate
 from audit.results.visible import in_line
 from audit.store import MANIFEST
 from reports import model_line, numbers, wording
 from reports.check_words import accepted, limit, sentence, title, worst_first
 from reports.coverage_rows import undefined_rows
-from reports.head_groups import HeadRow, by_importance, head_row
+from reports.head_groups import HeadRow, head_row
 from reports.html import flatten, model_text
+from reports.page_code import digest
 from reports.pdf import has_weasyprint, write_pdf
 from reports.requirements import Framework, Row, crossed, gaps_of, read_mapping, rows_of
 from reports.slices import Flagged, Slice, flagged_heads, slices
@@ -121,7 +121,7 @@ def render_pack(pack: Pack) -> str:
         undefined=undefined_rows(pack.audit.coverage.undefined),
         environment=tuple(flatten(pack.audit.environment)),
         style=Markup(style),
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style_hash=digest(style),
     )
 
 

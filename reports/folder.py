@@ -14,17 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
 from audit.errors import StoreError
+from audit.head_rows import read_heads
+from audit.head_table import HeadTable
 from audit.kept_attention import KeptStream, streams_of
 from audit.results import Audit
-from audit.store import DETAIL, MANIFEST, TABLES
+from audit.store import DETAIL, MANIFEST, SURVEYS, TABLES
 from reports.numbers import defined
 
 _PAIR_COLUMNS: Final = (
     "suite",
     "pair_id",
+    "axis",
     "kind",
     "control",
     "cluster",
@@ -48,6 +52,19 @@ _PAIR_COLUMNS: Final = (
 )
 _OUTPUT_COLUMNS: Final = ("suite", "pair_id", "arm", "measure", "value", "text")
 _HEAD_COLUMNS: Final = ("suite", "pair_id", "stream", "layer", "head", "bias", "nie", "bias_next", "nie_next")
+
+_EMBEDDING_COLUMNS: Final = (
+    "suite",
+    "kind",
+    "id",
+    "layer",
+    "contrast_a",
+    "contrast_b",
+    "word",
+    "value",
+    "against",
+    "known",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +124,19 @@ class FinishedRun:
         path = self.path / DETAIL / f"{pair_id}.npz"
         with _named(path), np.load(path, allow_pickle=False) as file:
             return streams_of(file)
+
+    def head_table(self) -> HeadTable | None:
+        """Open the table of head measures, which is read by measures; None where the folder lacks it.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        path = self.path / "heads.parquet"
+        return read_heads(path) if path.is_file() else None
+
+    def embeddings(self) -> pd.DataFrame:
+        """Read the words of associations and projections; without rows where the run made none."""
+        return _read_table(self.path / f"{SURVEYS['embedding']}.parquet", _EMBEDDING_COLUMNS)
 
     def heads_of(self, pair_ids: Sequence[str]) -> pd.DataFrame:
         """Read the head measures of a few pairs; the whole table stays on the disk."""
@@ -198,10 +228,11 @@ def _rows_of(path: Path, columns: list[str], pair_ids: frozenset[str]) -> pd.Dat
     """Read the rows of some pairs, one row group after the other: there may be more rows than memory holds."""
     with pyarrow.parquet.ParquetFile(path) as file:
         found = [file.schema_arrow.empty_table().select(columns)]
+        wanted = pyarrow.array(sorted(pair_ids), pyarrow.string())
         for group in range(file.num_row_groups):
-            ids = file.read_row_group(group, columns=["pair_id"])["pair_id"].to_pylist()
-            rows = [at for at, name in enumerate(ids) if name in pair_ids]
-            if rows:
-                found.append(file.read_row_group(group, columns=columns).take(rows))
+            ids = file.read_row_group(group, columns=["pair_id"])["pair_id"]
+            rows = pyarrow.compute.is_in(ids.cast(pyarrow.string()), value_set=wanted)
+            if pyarrow.compute.any(rows).as_py():
+                found.append(file.read_row_group(group, columns=columns).filter(rows))
         frame: pd.DataFrame = pyarrow.concat_tables(found).to_pandas()
         return frame

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from audit.importance import by_importance
 from audit.results import Estimate, HeadFinding
+from reports.anchors import head_anchor
 from reports.figures.head_map import HeadMapInfo, HeadMeasure, head_map_info
 from reports.figures.head_map_svg import head_map_svg
 from reports.numbers import defined, number
@@ -82,6 +83,7 @@ class HeadGroup(NamedTuple):
         others: heads that oppose, move or act, at most ``MOST_ROWS``.
         left_out: how many of these the table does not show.
         total: heads whose bias was measured in either row.
+        unlisted: anchors of the heads that neither table lists.
     """
 
     suite: str
@@ -92,6 +94,7 @@ class HeadGroup(NamedTuple):
     others: tuple[HeadRow, ...]
     left_out: int
     total: int
+    unlisted: frozenset[str]
 
     @property
     def title(self) -> str:
@@ -127,6 +130,7 @@ def _group(suite: str, contrast: tuple[str, str], stream: str, findings: list[He
         tuple(map(head_row, others[:MOST_ROWS])),
         max(0, len(others) - MOST_ROWS),
         sum(defined(f.bias.estimate) or defined(f.bias_next.estimate) for f in findings),
+        frozenset(map(head_anchor, findings)) - set(map(head_anchor, [*flagged, *others[:MOST_ROWS]])),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,29 +14,29 @@ from audit.held_out import told
 from audit.results import Audit, CheckResult, Verdict
 from audit.results.visible import visible
 from reports import model_line, numbers, wording
+from reports.anchors import head_anchor, head_prefix
 from reports.attention_section import AttentionSection, attention_section
+from reports.chart_views import ChartViews, chart_views
 from reports.coverage_rows import UndefinedRow, undefined_rows
 from reports.embedding_rows import EmbeddingGroup, embedding_groups
 from reports.figures.interval import axis_of, interval_info, interval_svg
+from reports.figures.plain import PALETTE
 from reports.folder import FinishedRun, read_folder
 from reports.glossary import GLOSSARY
 from reports.head_groups import HeadGroup, head_groups
+from reports.head_pages import head_pages
 from reports.output_rows import OutputGroup, output_groups
+from reports.page_budget import attention_budget, pairs_budget
+from reports.page_code import MAPLIBRE_STYLE, page_code
 from reports.pair_cards import PairCard, pair_cards
 from reports.pair_choice import Choice, choose_pairs
+from reports.pair_heads import pair_heads
+from reports.pair_table import PairTable, pair_table
+from reports.power_rows import PowerRow, power_rows
 from reports.total_effects import Share, shares, total_effects
+from reports.unmeasured import unmeasured
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
-#: What makes the page's script, in this order.
-SCRIPTS: Final = (
-    "page.js",
-    "attention_data.js",
-    "attention_lines.js",
-    "attention_matrix.js",
-    "attention_grid.js",
-    "attention_neurons.js",
-    "attention_section.js",
-)
 
 
 class CheckView(NamedTuple):
@@ -66,6 +64,11 @@ class Page(NamedTuple):
     choice: Choice
     cards: tuple[PairCard, ...]
     attention: AttentionSection
+    table: PairTable
+    head_pages: Markup
+    charts: ChartViews
+    power: tuple[PowerRow, ...]
+    unmeasured: tuple[str, ...]
     shares: tuple[Share, ...]
     undefined: tuple[UndefinedRow, ...]
     environment: tuple[Setting, ...]
@@ -98,26 +101,9 @@ class HtmlReport:
 
 def render_page(run: FinishedRun) -> str:
     """Render a run folder into one self-contained HTML document."""
-    effects = total_effects(run)
-    choice = choose_pairs(run, effects)
-    cards = pair_cards(run, choice)
-    page = Page(
-        run,
-        tuple(_check(result) for result in sorted(run.audit.gate.checks, key=_mildness)),
-        head_groups(run.audit.heads),
-        output_groups(finding for finding in run.audit.findings if finding.subject is None),
-        embedding_groups(run.audit.findings),
-        choice,
-        cards,
-        attention_section(run, cards),
-        shares(run, effects),
-        undefined_rows(run.audit.coverage.undefined),
-        tuple(flatten(run.audit.environment)),
-        tuple(flatten(run.audit.config)),
-    )
+    page = _page(run)
     environment = page_environment()
-    style = environment.get_template("report.css.j2").render()
-    script = "".join((TEMPLATES / "js" / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    code = page_code(environment.get_template("report.css.j2").render(), charts=page.charts.drawn)
     return environment.get_template("report.html.j2").render(
         page=page,
         audit=run.audit,
@@ -126,10 +112,39 @@ def render_page(run: FinishedRun) -> str:
         held_out=told,
         loaded_from=model_line.loaded_from(run.audit.model),
         precision=model_line.precision(run.audit.model),
-        style=Markup(style),
-        style_hash=digest(style),
-        script=Markup(script),
-        script_hash=digest(script),
+        code=code,
+        palette=PALETTE,
+        head_prefix=head_prefix,
+        maplibre_style=MAPLIBRE_STYLE,
+    )
+
+
+def _page(run: FinishedRun) -> Page:
+    audit, effects = run.audit, total_effects(run)
+    choice, strongest = choose_pairs(run, effects), pair_heads(run)
+    groups = head_groups(audit.heads)
+    outputs = output_groups(finding for finding in audit.findings if finding.subject is None)
+    power = power_rows(audit, groups)
+    cards = pair_cards(run, choice)
+    table = pair_table(run, effects, strongest, budget=pairs_budget(len(groups)))
+    return Page(
+        run=run,
+        checks=tuple(_check(result) for result in sorted(audit.gate.checks, key=_mildness)),
+        groups=groups,
+        outputs=outputs,
+        embeddings=embedding_groups(audit.findings),
+        choice=choice,
+        cards=cards,
+        attention=attention_section(run, cards, attention_budget(len(groups), len(table.data))),
+        table=table,
+        head_pages=head_pages(run, groups, strongest),
+        charts=chart_views(run, groups, outputs, power),
+        power=power,
+        unmeasured=unmeasured(audit, run.missing),
+        shares=shares(run, effects),
+        undefined=undefined_rows(audit.coverage.undefined),
+        environment=tuple(flatten(audit.environment)),
+        settings=tuple(flatten(audit.config)),
     )
 
 
@@ -166,11 +181,6 @@ def _mildness(result: CheckResult) -> int:
     return -list(Verdict).index(result.verdict)
 
 
-def digest(code: str) -> str:
-    """The hash by which the page's security policy lets its own code, and nothing else, run."""
-    return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-
-
 def _check(result: CheckResult) -> CheckView:
     two_sided = result.measure == "total_effect" and result.kind == "limit"
     also = [0.0, result.at_most, *([-result.at_most] if two_sided else [])]
@@ -192,6 +202,7 @@ def page_environment() -> Environment:
     environment.filters.update(
         text=model_text,
         plain=part_of_text,
+        head_anchor=head_anchor,
         sentence=lambda text: model_text(text[:1].upper() + text[1:]),
         number=numbers.number,
         percent=numbers.percent,

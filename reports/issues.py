@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from audit.importance import by_importance
 from audit.results import Audit, CheckResult, Estimate, HeadFinding, Verdict
 from audit.results.visible import in_line
 from reports.check_words import WHOLE_RUN, accepted, beside_checks, figures, sentence, title, worst_first
 from reports.folder import read_folder
-from reports.head_groups import by_importance, head_row
+from reports.head_groups import head_row
 from reports.numbers import has_interval, level, number, p_value
 from reports.places import Place, Places
 from reports.strongest_pairs import StrongPair, strongest_pairs

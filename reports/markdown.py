@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from audit.durable import write_whole
+from audit.importance import by_importance
 from audit.results import Audit, CheckResult, HeadFinding, Reason
 from reports.byte_budget import Section, fit
 from reports.check_words import accepted, limit, sentence, worst_first
 from reports.coverage_rows import undefined_rows
 from reports.folder import FinishedRun, read_folder
 from reports.github import announce
-from reports.head_groups import by_importance, head_row
+from reports.head_groups import head_row
 from reports.issues import issues_of
 from reports.markdown_text import escape, row, table_head
 from reports.model_line import precision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import SequenceMatcher
-from itertools import groupby
+from itertools import pairwise
 from typing import NamedTuple
 
 from audit.characters import pieces
@@ -67,6 +67,9 @@ def merge(a: str, b: str) -> tuple[Swap, ...]:
 
 def _cut(text: str) -> list[str]:
     """Words, signs and single spaces; joined they give the text back."""
-    numbered = groupby(zip(pieces(text), text, strict=True), key=lambda place: place[0])
-    found = ("".join(character for _, character in piece) for _, piece in numbered)
+    numbers = pieces(text)
+    starts = [
+        at for at, (own, before) in enumerate(zip(numbers, (-1, *numbers), strict=False)) if own != before
+    ]
+    found = (text[start:end] for start, end in pairwise([*starts, len(text)]))
     return [part for piece in found for part in (piece if piece.isspace() else [piece])]

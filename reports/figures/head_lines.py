@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from audit.results.visible import visible
 from reports.figures.svg import ARM_A, ARM_B, INK, element, picture
 from reports.folder import Detail
-from reports.visible import visible
 
 ROW: Final = 22
 TOP: Final = 6

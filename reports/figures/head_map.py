@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from audit.results import Estimate, HeadFinding, Label
+from reports.anchors import head_anchor
+from reports.figures.plain import plain_layout
 from reports.figures.svg import DIVERGING, INK, STEPS
 from reports.numbers import has_interval, level, number, p_value
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-HeadMeasure = Literal["bias", "nie", "bias_next", "nie_next"]
+HeadMeasure = Literal["bias", "nie", "bias_next", "nie_next", "divergence"]
 
 NAMES: Final[dict[HeadMeasure, str]] = {
     "bias": "Signed bias",
     "nie": "Causal effect (NIE, nats)",
     "bias_next": "Signed bias",
     "nie_next": "Causal effect (NIE, nats)",
+    "divergence": "Divergence over that of the controls (bits)",
 }
 
 
@@ -27,7 +30,7 @@ class Cell(NamedTuple):
     """One head of the map, read from one word.
 
     ``value`` is None where it was not measured, and ``title`` says why; ``label`` and ``flagged`` are
-    those of this reading row.
+    those of this reading row, ``anchor`` leads to the head's page.
     """
 
     layer: int
@@ -36,6 +39,7 @@ class Cell(NamedTuple):
     label: Label
     flagged: bool
     title: str
+    anchor: str
 
 
 class HeadMapInfo(NamedTuple):
@@ -125,13 +129,16 @@ def head_map_figure(info: HeadMapInfo) -> go.Figure:
         go.Heatmap(
             z=[[cell.value if cell else None for cell in row] for row in grid],
             text=[[cell.title if cell else "not measured" for cell in row] for row in grid],
+            customdata=[[cell.anchor if cell else None for cell in row] for row in grid],
             hovertemplate="%{text}<extra></extra>",
             colorscale=[[i / (2 * STEPS), colour] for i, colour in enumerate(DIVERGING)],
             zmin=-info.limit,
             zmax=info.limit,
             xgap=1,
             ygap=1,
-        )
+            showscale=False,
+        ),
+        map_layout(info.layers),
     )
     for cell in info.cells:
         if cell.flagged:
@@ -142,13 +149,30 @@ def head_map_figure(info: HeadMapInfo) -> go.Figure:
                 "y1": cell.layer + 0.5,
             }
             figure.add_shape(type="rect", line={"color": INK, "width": 2}, **box)
-    figure.update_layout(title=NAMES[info.measure], xaxis_title="head", yaxis_title="layer")
-    figure.update_yaxes(autorange="reversed")
     return figure
 
 
+def map_layout(layers: int) -> dict[str, Any]:
+    """The layout of a layer × head map: whole numbers, first layer on top, no grid."""
+    bare = {"showgrid": False, "zeroline": False, "tickformat": "d"}
+    return plain_layout(
+        "head", "layer", max(240, 110 + 13 * layers), xaxis=bare, yaxis={**bare, "autorange": "reversed"}
+    )
+
+
+def estimate_of(finding: HeadFinding, measure: HeadMeasure) -> Estimate:
+    """The estimate that a map shows of a head; divergence is what the controls' own leaves over, untested."""
+    if measure != "divergence":
+        estimate: Estimate = getattr(finding, measure)
+        return estimate
+    own, control = finding.jsd, finding.jsd_control
+    if own.estimate is None or control.estimate is None:
+        return Estimate(reason=own.reason or control.reason or "the suite has no measured control pairs")
+    return Estimate(estimate=own.estimate - control.estimate, n=own.n)
+
+
 def _cell(finding: HeadFinding, measure: HeadMeasure) -> Cell:
-    estimate: Estimate = getattr(finding, measure)
+    estimate = estimate_of(finding, measure)
     label = finding.label_next if measure.endswith("_next") else finding.label_pronoun
     value = estimate.estimate
     if value is not None and math.isnan(value):
@@ -161,7 +185,8 @@ def _cell(finding: HeadFinding, measure: HeadMeasure) -> Cell:
         if has_interval(estimate):
             text += f" [{number(estimate.ci_low)}, {number(estimate.ci_high)}]"
             text += f" at {level(estimate)}" if level(estimate) else ""
-        text += f", p {p_value(estimate.p)}, n {estimate.n}"
+        text += f", p {p_value(estimate.p)}" if estimate.p is not None else ""
+        text += f", n {estimate.n}"
     title = f"{place} ({label}): {text}"
     flagged = finding.flagged and label == "carries"
-    return Cell(finding.layer, finding.head, value, label, flagged, title)
+    return Cell(finding.layer, finding.head, value, label, flagged, title, head_anchor(finding))

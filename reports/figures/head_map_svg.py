@@ -157,12 +157,29 @@ def _hatch(pattern: str) -> Markup:
     )
 
 
-def _legend(info: HeadMapInfo, y: float, pattern: str, room: float) -> Markup:
-    size = min(room, 13 * 12) / len(DIVERGING)
-    swatches = [
+def scale_svg(limit: float) -> Markup:
+    """Draw the colour scale of a map alone, for the page's legend.
+
+    Args:
+        limit: value at its ends.
+    """
+    size, digits = 13, 2 if limit >= 0.1 else 3
+    end = size * len(DIVERGING)
+    style = {"y": 24, "font_size": 11, "fill": MUTED, "class_": "muted"}
+    ends = [
+        element("text", number(-limit, digits), x=0, **style),
+        element("text", "0", x=end / 2, text_anchor="middle", **style),
+        element("text", number(limit, digits, signed=True), x=end, text_anchor="end", **style),
+    ]
+    label = f"Colours from {number(-limit, digits)}, blue, to {number(limit, digits, signed=True)}, orange"
+    return picture(end, 28, label, *_swatches(0, 0, size), *ends)
+
+
+def _swatches(left: float, y: float, size: float) -> list[Markup]:
+    return [
         element(
             "rect",
-            x=LEFT + i * size,
+            x=left + i * size,
             y=y,
             width=size,
             height=8,
@@ -171,6 +188,11 @@ def _legend(info: HeadMapInfo, y: float, pattern: str, room: float) -> Markup:
         )
         for i, colour in enumerate(DIVERGING)
     ]
+
+
+def _legend(info: HeadMapInfo, y: float, pattern: str, room: float) -> Markup:
+    size = min(room, 13 * 12) / len(DIVERGING)
+    swatches = _swatches(LEFT, y, size)
     end = LEFT + len(DIVERGING) * size
     style = {"y": y + 21, "font_size": 10, "fill": MUTED, "class_": "muted"}
     digits = 2 if info.limit >= 0.1 else 3

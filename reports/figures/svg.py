@@ -33,6 +33,7 @@ DIVERGING: Final = (
 INK: Final = "#1d2127"
 MUTED: Final = "#5b6470"
 LINE: Final = "#d5d8dc"
+CARD: Final = "#ffffff"
 ARM_A: Final = "#a8520a"
 ARM_B: Final = "#1f66b0"
 

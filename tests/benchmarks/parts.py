@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-PARTS = ("crows", "winogender", "rows", "nie", "flops", "scaling", "workers", "statistics")
+PARTS = ("crows", "winogender", "rows", "nie", "flops", "scaling", "workers", "statistics", "report")
 
 
 def run_part(name: str) -> None:

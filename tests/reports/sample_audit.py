@@ -150,7 +150,17 @@ def _findings(effect: float) -> tuple[Finding, ...]:
             _finding(measure, control, ("Monday", "Tuesday"), "weekday"),
         )
     )
-    return (*outputs, *embedding_findings())
+    return (*outputs, *group_findings(), *embedding_findings())
+
+
+def group_findings() -> tuple[Finding, ...]:
+    """Means of two groups in two measures."""
+    means = (("generation_length", 12.0, 12.3), ("completion_log_odds", 0.12, -0.11))
+    return tuple(
+        _finding(measure, _estimate(mean, 0.4), ("she", "he"), None).model_copy(update={"group": group})
+        for measure, *both in means
+        for group, mean in zip(("female", "male"), both, strict=True)
+    )
 
 
 def embedding_findings() -> tuple[Finding, ...]:

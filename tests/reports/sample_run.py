@@ -53,6 +53,7 @@ def write_sample(folder: Path, sample: Sample = "fail", *, hostile: bool = False
     write_table(folder, "pairs", pairs)
     write_table(folder, "outputs", output_table(pairs, random, hostile=hostile))
     write_table(folder, "heads", head_table(pairs, np.random.default_rng(12)))
+    write_table(folder, "embeddings", embedding_words())
     for record in details(pairs, np.random.default_rng(11)):
         write_detail(folder, record)
     return audit
@@ -175,6 +176,26 @@ def head_table(pairs: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame
             frame.assign(**{name: random.normal(0, 0.05, LAYERS * HEADS) for name in HEAD_MEASURES})
         )
     return pd.concat(frames, ignore_index=True)
+
+
+def embedding_words() -> pd.DataFrame:
+    """A projection of sixteen words on she–he with their female share; one of them is hostile, one undefined."""
+    words = [*WOMEN, *MEN[:-2], "<b>analyst</b>", "guard"]
+    values = [*np.linspace(0.4, -0.4, len(words) - 1), None]
+    common = {"suite": "gender-occupation", "axis": "gender", "kind": "projection", "id": "occupations"}
+    ends = {"layer": "6", "contrast_a": "she", "contrast_b": "he"}
+    return pd.DataFrame(
+        {
+            **common,
+            **ends,
+            "word": word,
+            "set": "jobs",
+            "value": value,
+            "against": "female_share",
+            "known": known,
+        }
+        for word, value, known in zip(words, values, np.linspace(0.95, 0.05, len(words)), strict=True)
+    )
 
 
 def _shown(pairs: pd.DataFrame) -> list[str]:

@@ -44,7 +44,7 @@ def sizes(section: AttentionSection) -> int:
 
 
 def test_pairs_come_in_the_order_of_the_cards(run: FinishedRun, cards: tuple[PairCard, ...]) -> None:
-    section = attention_section(run, cards)
+    section = attention_section(run, cards, 2_500_000)
     order = [card.anchor for card in cards]
     anchors = [pair.card.anchor for pair in section.pairs]
     assert anchors == [anchor for anchor in order if anchor in section.anchors]
@@ -55,7 +55,7 @@ def test_pairs_come_in_the_order_of_the_cards(run: FinishedRun, cards: tuple[Pai
 def test_the_first_pairs_keep_all_heads_and_the_rest_those_that_are_named(
     run: FinishedRun, cards: tuple[PairCard, ...]
 ) -> None:
-    whole = attention_section(run, cards)
+    whole = attention_section(run, cards, 2_500_000)
     first = len(json.dumps(whole.pairs[0].data, ensure_ascii=False))
     section = attention_section(run, cards, first + 20_000)
     assert [pair.complete for pair in section.pairs] == [True, False, False, False]

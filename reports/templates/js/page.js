@@ -127,20 +127,4 @@
     head.addEventListener("change", draw);
     query.addEventListener("change", draw);
   }
-
-  // A link to something inside a closed part opens it; print shows everything.
-  const reveal = () => {
-    let target = null;
-    try { target = document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch { return; }
-    for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
-    if (target) target.scrollIntoView();
-  };
-  addEventListener("hashchange", reveal);
-  if (location.hash) reveal();
-  let closed = [];
-  addEventListener("beforeprint", () => {
-    closed = all("details:not([open])");
-    for (const part of closed) part.open = true;
-  });
-  addEventListener("afterprint", () => { for (const part of closed) part.open = false; });
 })();
