@@ -34,7 +34,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Audit]:
 def test_what_a_pair_adds_fits_ten_thousand_of_them_into_the_limit(large: tuple[Path, Audit]) -> None:
     (path,) = HtmlReport().render(*large)
     run = read_folder(*large)
-    table = pair_table(run, total_effects(run), pair_heads(run))
+    table = pair_table(run, total_effects(run), pair_heads(run), budget=2_000_000)
     assert table.cut is None
     assert len(table.data) <= 400 * _A_PAIR
     rest = path.stat().st_size - len(table.data) - PLOTLY.stat().st_size

@@ -115,7 +115,7 @@ def test_a_missing_side_is_none_and_a_missing_name_has_no_place() -> None:
 def test_a_tight_budget_cuts_texts_and_says_so(runs: Runs) -> None:
     run = read_folder(*runs["fail"])
     effects, none = total_effects(run), PairHeads({}, {})
-    whole = pair_table(run, effects, none)
+    whole = pair_table(run, effects, none, budget=2_000_000)
     assert whole.cut is None
     tight = pair_table(run, effects, none, budget=len(whole.data) - 1)
     assert tight.cut is not None
@@ -138,6 +138,6 @@ def test_failed_pairs_come_first_and_then_the_largest_effects(runs: Runs) -> Non
 
 def test_a_folder_without_pairs_has_an_empty_table(runs: Runs) -> None:
     run = read_folder(*runs["empty"])
-    table = pair_table(run, total_effects(run), pair_heads(run))
+    table = pair_table(run, total_effects(run), pair_heads(run), budget=2_000_000)
     assert (table.total, table.worst) == (0, ())
     assert unpacked(table.data)["size"] == 0
