@@ -15,7 +15,7 @@ from audit.loader import load_config, load_suite
 from audit.progress import Watcher
 from audit.store import RunFolder
 from tests.needs import missing
-from tests.reports.test_html_browser import CHROMIUM, QUIET
+from tests.reports.chromium import CHROMIUM, QUIET
 from tests.tiny_scripts import write_scripts
 
 TEMPLATES = {"ar", "ar-clitic", "ar-phrase", "he", "he-left-out", "zh", "th"}

@@ -15,8 +15,9 @@ from playwright.sync_api import sync_playwright
 from reports.folder import FinishedRun, read_folder
 from reports.html import HtmlReport
 from tests.needs import missing
+from tests.reports.chromium import CHROMIUM, QUIET
 from tests.reports.sample_attention import write_attention_run
-from tests.reports.test_html_browser import CHROMIUM, CONTRAST, CUT, QUIET
+from tests.reports.test_html_browser import CONTRAST, CUT
 
 Open = Callable[..., Any]
 VIEWS = ("Lines", "All heads", "Matrix", "Neurons")

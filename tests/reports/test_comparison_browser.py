@@ -11,8 +11,9 @@ from playwright.sync_api import sync_playwright
 
 from reports.comparison_html import HtmlComparison
 from tests.needs import missing
+from tests.reports.chromium import CHROMIUM, QUIET
 from tests.reports.sample_comparison import nothing_changed, sample_comparison
-from tests.reports.test_html_browser import CHROMIUM, CONTRAST, CUT, QUIET
+from tests.reports.test_html_browser import CONTRAST, CUT
 
 SAMPLES = {"changed": sample_comparison(), "unchanged": nothing_changed()}
 

@@ -11,9 +11,10 @@ from audit.results import Audit, Coverage, HeadFinding, Verdict
 from audit.store import write_audit, write_table
 from reports.folder import read_folder
 from reports.html import HtmlReport, render_page
+from reports.page_budget import pairs_budget
 from reports.page_code import PLOTLY
 from reports.pair_heads import pair_heads
-from reports.pair_table import BUDGET, pair_table
+from reports.pair_table import pair_table
 from reports.total_effects import total_effects
 from tests.reports.large_run import write_large
 from tests.reports.sample_run import pair_table as sample_pairs
@@ -21,7 +22,7 @@ from tests.reports.sample_run import write_sample
 from tests.reports.test_html import Reader
 
 #: Bytes that 10,000 pairs may add, by their share.
-_A_PAIR = BUDGET / 10_000
+_A_PAIR = pairs_budget(1) / 10_000
 _LIMIT = 5_000_000
 
 
@@ -38,7 +39,7 @@ def test_what_a_pair_adds_fits_ten_thousand_of_them_into_the_limit(large: tuple[
     assert table.cut is None
     assert len(table.data) <= 400 * _A_PAIR
     rest = path.stat().st_size - len(table.data) - PLOTLY.stat().st_size
-    assert rest + BUDGET + PLOTLY.stat().st_size <= _LIMIT
+    assert rest + pairs_budget(1) + PLOTLY.stat().st_size <= _LIMIT
 
 
 def test_texts_of_any_length_stay_within_the_budget(tmp_path: Path) -> None:
