@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from audit.durable import digest_of, write_whole
@@ -17,13 +17,12 @@ from reports import model_line, numbers, wording
 from reports.check_words import accepted, limit, sentence, title, worst_first
 from reports.coverage_rows import undefined_rows
 from reports.head_groups import HeadRow, head_row
-from reports.html import flatten, model_text
+from reports.html import flatten, model_text, page_environment
 from reports.page_code import digest
 from reports.pdf import has_weasyprint, write_pdf
 from reports.requirements import Framework, Row, crossed, gaps_of, read_mapping, rows_of
 from reports.slices import Flagged, Slice, flagged_heads, slices
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 #: Settings of the config that say how heads are flagged, with their names for people.
 _RULES: Final = {
     "q": "False discovery rate",
@@ -139,19 +138,7 @@ def _interval(measure: str, estimate: Estimate) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        text=model_text,
-        plain=in_line,
-        sentence=lambda text: model_text(sentence(text)),
-        number=numbers.number,
-        p_value=numbers.p_value,
-    )
+    environment = page_environment()
+    environment.filters.update(plain=in_line, sentence=lambda text: model_text(sentence(text)))
     environment.globals.update(interval=_interval)
     return environment

@@ -43,8 +43,9 @@ def outside_of_a_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Of one module: Playwright takes no second one of the same process while it runs."""
     if CHROMIUM is None:
         missing("Chromium", "the system's package manager (.ci/run in CI)")
     with sync_playwright() as driver:

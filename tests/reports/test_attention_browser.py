@@ -10,12 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from reports.folder import FinishedRun, read_folder
 from reports.html import HtmlReport
-from tests.needs import missing
-from tests.reports.chromium import CHROMIUM, QUIET
 from tests.reports.sample_attention import write_attention_run
 from tests.reports.test_html_browser import CONTRAST, CUT
 
@@ -28,16 +25,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder: Path = tmp_path_factory.mktemp("attention")
     HtmlReport().render(folder, audit := write_attention_run(folder))
     return read_folder(folder, audit)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        missing("Chromium", "the system's package manager (.ci/run in CI)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from reports.comparison_html import HtmlComparison
-from tests.needs import missing
-from tests.reports.chromium import CHROMIUM, QUIET
 from tests.reports.sample_comparison import nothing_changed, sample_comparison
 from tests.reports.test_html_browser import CONTRAST, CUT
 
 SAMPLES = {"changed": sample_comparison(), "unchanged": nothing_changed()}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        missing("Chromium", "the system's package manager (.ci/run in CI)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
